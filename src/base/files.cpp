@@ -1,0 +1,182 @@
+#include "src/base/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace hsmith {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(std::string_view doing, const std::string& path, int error) {
+  throw Error(Kind::io, fmt::format("{} {}: {}", doing, quoted(path), std::strerror(error)));
+}
+
+Descriptor open_input(const std::string& path) {
+  if (path == "-") return Descriptor(dup(STDIN_FILENO));
+  // Opened without blocking, so that a FIFO that nobody writes to is empty instead of waited for.
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0 || fcntl(file.get(), F_SETFL, 0) != 0) fail("read", path, errno);
+  struct stat status{};
+  if (fstat(file.get(), &status) != 0) fail("read", path, errno);
+  if (S_ISDIR(status.st_mode)) {
+    throw Error(Kind::malformed, fmt::format("read {}: it is a folder", quoted(path)));
+  }
+  return file;
+}
+
+// One read, repeated when a signal interrupted it; 0 at the end.
+std::size_t read_some(const Descriptor& file, std::span<unsigned char> buffer,
+                      const std::string& path) {
+  for (;;) {
+    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) fail("read", path, errno);
+  }
+}
+
+void write_all(int fd, ByteView content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write", path, errno);
+    content = content.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+fs::path folder_of(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  return folder.empty() ? fs::path(".") : folder;
+}
+
+void sync_folder(const fs::path& folder) {
+  const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() < 0 || fsync(opened.get()) != 0) fail("sync the folder", folder, errno);
+}
+
+Error already_there(const std::string& path) {
+  return Error(Kind::exists, fmt::format("write {}: the file exists", quoted(path)))
+      .hint("give another name, or --force to replace it");
+}
+
+// A file that is removed again unless it was put in its place.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& target)
+      : name_((folder_of(target) / ".hsmith-XXXXXX").string()),
+        file_(mkostemp(name_.data(), O_CLOEXEC)) {
+    if (file_.get() < 0) fail("write", target, errno);
+  }
+  ~TemporaryFile() {
+    if (!name_.empty()) unlink(name_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  int fd() const { return file_.get(); }
+
+  // link() never replaces, rename() does: so of two writers of one new name only one wins.
+  void put_at(const std::string& target, Replace replace) {
+    if (replace == Replace::yes) {
+      if (rename(name_.c_str(), target.c_str()) != 0) fail("write", target, errno);
+      name_.clear();
+      return;
+    }
+    if (link(name_.c_str(), target.c_str()) == 0) return;
+    if (errno == EEXIST) throw already_there(target);
+    fail("write", target, errno);
+  }
+
+ private:
+  std::string name_;
+  Descriptor file_;
+};
+
+}  // namespace
+
+Descriptor::Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0) close(fd_);
+}
+
+int Descriptor::release() { return std::exchange(fd_, -1); }
+
+Bytes read_file(const std::string& path, std::size_t limit) {
+  const Descriptor file = open_input(path);
+  Bytes content;
+  std::array<unsigned char, 65536> block;
+  while (const std::size_t got = read_some(file, block, path)) {
+    if (content.size() + got > limit) {
+      throw Error(Kind::malformed,
+                  fmt::format("read {}: larger than the {} MiB that such a file may have",
+                              quoted(path), limit >> 20));
+    }
+    content.insert(content.end(), block.begin(), block.begin() + static_cast<ptrdiff_t>(got));
+  }
+  return content;
+}
+
+void read_blocks(const std::string& path, const std::function<void(ByteView)>& take) {
+  const Descriptor file = open_input(path);
+  Bytes block(256u << 10);
+  while (const std::size_t got = read_some(file, block, path)) take(ByteView(block).first(got));
+}
+
+void check_output(const std::string& path, Replace replace) {
+  if (path == "-") return;
+  struct stat status{};
+  if (lstat(path.c_str(), &status) == 0) {
+    if (replace == Replace::no) throw already_there(path);
+    if (!S_ISREG(status.st_mode)) {
+      throw Error(Kind::io, fmt::format("replace {}: it is not a regular file", quoted(path)));
+    }
+  }
+  if (access(folder_of(path).c_str(), W_OK | X_OK) != 0) fail("write", path, errno);
+}
+
+void write_file(const std::string& path, ByteView content, FileMode mode, Replace replace) {
+  if (path == "-") {
+    write_all(STDOUT_FILENO, content, "standard output");
+    return;
+  }
+  check_output(path, replace);
+  TemporaryFile file(path);
+  write_all(file.fd(), content, path);
+  if (fchmod(file.fd(), mode.bits) != 0) fail("write", path, errno);
+  if (fsync(file.fd()) != 0) fail("write", path, errno);
+  file.put_at(path, replace);
+  sync_folder(folder_of(path));
+}
+
+void make_private_folder(const fs::path& folder) {
+  if (folder.empty() || fs::is_directory(folder)) return;
+  make_private_folder(folder.parent_path());
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail("make the folder", folder, errno);
+}
+
+void refuse_writable_by_others(const std::string& path, std::string_view what) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0) fail("read", path, errno);
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
+  throw Error(Kind::unsafe_permissions,
+              fmt::format("read {} {}: others may write to it", what, quoted(path)))
+      .hint(fmt::format("chmod go-w {}", path));
+}
+
+}  // namespace hsmith
