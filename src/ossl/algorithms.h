@@ -2,7 +2,6 @@
 #pragma once
 
 #include <openssl/evp.h>
-
 #include <optional>
 #include <span>
 #include <string>
@@ -20,22 +19,23 @@ struct KeyType {
   const char* name;  // "rsa:2048", "ec:p256", "ed25519", "aes:256"
   KeyAlgorithm algorithm;
   int bits;
-  const char* group;   // OpenSSL's name of the curve; nullptr where there is none
+  const char* group;              // OpenSSL's name of the curve; nullptr where there is none
   const char* curve_oid_der_hex;  // CKA_EC_PARAMS: the OID, DER, hex; nullptr for RSA and AES
   const char* default_digest;     // what a signature uses when nothing is asked; nullptr: none
 };
 std::span<const KeyType> key_types();
 // Throws usage with the nearest name.
 const KeyType& key_type_named(std::string_view name);
-// nullptr when the curve is not in the table. `der` is a CKA_EC_PARAMS value: an OID, or the
-// PrintableString "edwards25519" that some tokens use.
+// nullptr when the curve is not in the table. `der` is a CKA_EC_PARAMS value: an OID, or what some
+// tokens say for Ed25519: the PrintableString "edwards25519", or the OID 1.3.6.1.4.1.11591.15.1.
 const KeyType* key_type_of_curve(ByteView der);
 // "rsa:2048", "ec:p256", "ed25519"; for what the table has not: "rsa:1024", "ec:brainpoolP256r1".
 std::string key_type_name(const EVP_PKEY* key);
 
 struct DigestType {
-  const char* name;  // "sha256"; also OpenSSL's name
-  std::size_t size;  // bytes
+  const char* name;       // "sha256"; also OpenSSL's name
+  std::size_t size;       // bytes
+  const EVP_MD* (*md)();  // for OpenSSL's functions: X509_sign(certificate, key, type.md())
 };
 std::span<const DigestType> digest_types();
 // Throws usage with the nearest name. Case and a '-' do not matter: "SHA-256".
@@ -50,14 +50,16 @@ struct Scheme {
   const DigestType* digest = nullptr;
 };
 
-// The scheme for a key: what was asked for ("" = nothing), else the default of its type: RSA
-// PKCS#1 with SHA-256; P-256, P-384, P-521 with SHA-256, SHA-384, SHA-512. Throws usage when the
-// key cannot be used so ("pss" with an EC key, a digest with Ed25519).
+// The scheme for a key: what was asked for ("" = nothing; pkcs1, pss, ecdsa, eddsa), else the
+// default of its type: RSA PKCS#1 with SHA-256; P-256, P-384, P-521 with SHA-256, SHA-384,
+// SHA-512. Throws usage when the key cannot be used so ("pss" with an EC key, a digest with
+// Ed25519).
 Scheme choose_scheme(const EVP_PKEY* key, std::string_view scheme, std::string_view digest);
 
 // "RSA PKCS#1 v1.5 with sha256", "ECDSA with sha384", "Ed25519".
 std::string describe(const EVP_PKEY* key, const Scheme& scheme);
 
+// Throws unsupported for a key that is neither RSA, EC nor Ed25519.
 KeyAlgorithm algorithm_of(const EVP_PKEY* key);
 
 // The digest of some bytes.
@@ -75,6 +77,7 @@ class Hasher {
 };
 
 // The block that an RSA PKCS#1 v1.5 signature encrypts: DigestInfo, DER (RFC 8017, 9.2 step 2).
+// Throws malformed when the digest has not the length of its type.
 Bytes digest_info(const DigestType& type, ByteView digest);
 
 // Verifies a signature over a digest (Ed25519: over the whole message). ECDSA signatures are DER.
@@ -86,7 +89,7 @@ bool verify(EVP_PKEY* key, const Scheme& scheme, ByteView digest_or_message, Byt
 Bytes ecdsa_der_from_raw(const EVP_PKEY* key, ByteView raw);
 Bytes ecdsa_raw_from_der(const EVP_PKEY* key, ByteView der);
 
-// SubjectPublicKeyInfo, DER.
+// SubjectPublicKeyInfo, DER (RFC 5280, 4.1.2.7). Reading throws malformed.
 Bytes spki_of(const EVP_PKEY* key);
 PKey public_key_from_spki(ByteView der);
 // From a token's attributes: big-endian numbers; a curve's CKA_EC_PARAMS and the point, raw.

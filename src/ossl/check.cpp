@@ -1,8 +1,7 @@
 #include "src/ossl/check.h"
 
-#include <openssl/err.h>
-
 #include <exception>
+#include <openssl/err.h>
 #include <string>
 #include <utility>
 

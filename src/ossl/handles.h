@@ -2,6 +2,7 @@
 // parameter, never stored. What a set0 function took is released only after it succeeded.
 #pragma once
 
+#include <memory>
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -11,8 +12,6 @@
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
-
-#include <memory>
 
 namespace hsmith::ossl {
 
@@ -25,7 +24,9 @@ struct Deleter {
 };
 
 inline void free_openssl(void* memory) noexcept { OPENSSL_free(memory); }
-inline void free_certificates(STACK_OF(X509) * stack) noexcept { sk_X509_pop_free(stack, X509_free); }
+inline void free_certificates(STACK_OF(X509) * stack) noexcept {
+  sk_X509_pop_free(stack, X509_free);
+}
 inline void free_extensions(STACK_OF(X509_EXTENSION) * stack) noexcept {
   sk_X509_EXTENSION_pop_free(stack, X509_EXTENSION_free);
 }

@@ -1,0 +1,133 @@
+// Public keys: from a token's numbers, to and from SubjectPublicKeyInfo.
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+
+#include "src/base/error.h"
+#include "src/ossl/algorithms.h"
+#include "src/ossl/check.h"
+
+namespace hsmith::ossl {
+namespace {
+
+using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>>;
+
+constexpr std::size_t kLargestModulus = 16384 / 8;  // bytes; OpenSSL refuses longer ones
+
+PKey public_key_from(const char* type, OSSL_PARAM_BLD* built, const std::string& doing) {
+  const Params params(check_ptr(OSSL_PARAM_BLD_to_param(built), doing));
+  const PKeyContext context(check_ptr(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr), doing));
+  EVP_PKEY* key = nullptr;
+  check(EVP_PKEY_fromdata_init(context.get()) == 1, doing);
+  check(EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) == 1, doing,
+        Kind::malformed);
+  return PKey(key);
+}
+
+BigNumber big_number(ByteView big_endian) {
+  return BigNumber(check_ptr(
+      BN_bin2bn(big_endian.data(), static_cast<int>(big_endian.size()), nullptr), "read a number"));
+}
+
+// Steps into the TLV at `*at` and gives the length of its contents.
+std::size_t enter(const unsigned char** at, const unsigned char* end, int wanted_tag) {
+  long length = 0;
+  int tag = 0;
+  int tag_class = 0;
+  const int flags = ASN1_get_object(at, &length, &tag, &tag_class, end - *at);
+  check((flags & 0x80) == 0 && tag == wanted_tag && tag_class == V_ASN1_UNIVERSAL,
+        "read a SubjectPublicKeyInfo", Kind::malformed);
+  return static_cast<std::size_t>(length);
+}
+
+}  // namespace
+
+Bytes spki_of(const EVP_PKEY* key) {
+  clear_errors();
+  unsigned char* der = nullptr;
+  const int size = i2d_PUBKEY(key, &der);
+  const OpensslBytes owner(der);
+  check(size > 0, "encode a public key");
+  return Bytes(der, der + size);
+}
+
+PKey public_key_from_spki(ByteView der) {
+  clear_errors();
+  const unsigned char* at = der.data();
+  PKey key(check_ptr(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())),
+                     "read a public key of " + std::to_string(der.size()) + " bytes",
+                     Kind::malformed));
+  if (at != der.data() + der.size()) {
+    throw Error(Kind::malformed, "read a public key of " + std::to_string(der.size()) +
+                                     " bytes: more bytes follow its end");
+  }
+  return key;
+}
+
+PKey rsa_public_key(ByteView modulus, ByteView exponent) {
+  clear_errors();
+  const std::string doing = "make an RSA public key from its numbers";
+  const auto refuse = [&](const char* why) { return Error(Kind::malformed, doing + ": " + why); };
+  if (modulus.empty() || exponent.empty()) throw refuse("a number is empty");
+  if (modulus.size() > kLargestModulus) throw refuse("the modulus has more than 16384 bits");
+  if (exponent.size() > modulus.size()) throw refuse("the exponent is longer than the modulus");
+  const BigNumber n = big_number(modulus);
+  const BigNumber e = big_number(exponent);
+  if (!BN_is_odd(n.get()) || BN_num_bits(n.get()) < 512) throw refuse("that is no RSA modulus");
+  if (!BN_is_odd(e.get()) || BN_is_one(e.get())) throw refuse("that is no RSA exponent");
+  const ParamBuilder builder(check_ptr(OSSL_PARAM_BLD_new(), doing));
+  check(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
+            OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1,
+        doing);
+  return public_key_from("RSA", builder.get(), doing);
+}
+
+PKey ec_public_key(const KeyType& type, ByteView point) {
+  clear_errors();
+  const std::string doing =
+      std::string("make a public key of type ") + type.name + " from its point";
+  const std::size_t width = static_cast<std::size_t>(type.bits + 7) / 8;
+  if (type.algorithm == KeyAlgorithm::ed25519) {
+    if (point.size() != width) {
+      throw Error(Kind::malformed,
+                  doing + ": " + std::to_string(point.size()) + " bytes where 32 are needed");
+    }
+    return PKey(check_ptr(
+        EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, point.data(), point.size()),
+        doing, Kind::malformed));
+  }
+  // Neither the point at infinity (one byte) nor the hybrid form is a public key (SEC 1, 2.3.4).
+  const bool uncompressed = point.size() == 1 + 2 * width && point[0] == 0x04;
+  const bool compressed = point.size() == 1 + width && (point[0] == 0x02 || point[0] == 0x03);
+  if (!uncompressed && !compressed) {
+    throw Error(Kind::malformed,
+                doing + ": " + std::to_string(point.size()) + " bytes are no point of this curve");
+  }
+  const ParamBuilder builder(check_ptr(OSSL_PARAM_BLD_new(), doing));
+  check(OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, type.group, 0) ==
+                1 &&
+            OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
+                                             point.size()) == 1,
+        doing);
+  return public_key_from("EC", builder.get(), doing);
+}
+
+Bytes public_key_bits(const EVP_PKEY* key) {
+  const Bytes spki = spki_of(key);
+  const unsigned char* at = spki.data();
+  const unsigned char* end = at + spki.size();
+  enter(&at, end, V_ASN1_SEQUENCE);
+  at += enter(&at, end, V_ASN1_SEQUENCE);  // the AlgorithmIdentifier
+  const std::size_t length = enter(&at, end, V_ASN1_BIT_STRING);
+  check(length > 1 && *at == 0, "read a SubjectPublicKeyInfo", Kind::malformed);
+  return Bytes(at + 1, at + length);  // after the count of unused bits
+}
+
+Bytes key_identifier(const EVP_PKEY* key) {
+  return digest(digest_named("sha1"), public_key_bits(key));
+}
+
+bool same_public_key(const EVP_PKEY* a, const EVP_PKEY* b) {
+  return a != nullptr && b != nullptr && EVP_PKEY_eq(a, b) == 1;
+}
+
+}  // namespace hsmith::ossl

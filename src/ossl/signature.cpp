@@ -1,0 +1,119 @@
+// Signatures: what an RSA key encrypts, the two forms of ECDSA, and verification.
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+
+#include "src/base/error.h"
+#include "src/ossl/algorithms.h"
+#include "src/ossl/check.h"
+
+namespace hsmith::ossl {
+namespace {
+
+using DigestInfo = std::unique_ptr<X509_SIG, Deleter<X509_SIG_free>>;
+
+// Bytes of r and of s.
+std::size_t ecdsa_width(const EVP_PKEY* key) {
+  return static_cast<std::size_t>(EVP_PKEY_get_bits(key) + 7) / 8;
+}
+
+Error malformed_ecdsa(const std::string& why) {
+  return Error(Kind::malformed, "read an ECDSA signature: " + why);
+}
+
+bool verify_message(EVP_PKEY* key, ByteView message, ByteView signature) {
+  const DigestContext context(EVP_MD_CTX_new());
+  return context != nullptr &&
+         EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key) == 1 &&
+         EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
+                          message.size()) == 1;
+}
+
+bool set_scheme(EVP_PKEY_CTX* context, const Scheme& scheme) {
+  const EVP_MD* md = scheme.digest->md();
+  if (EVP_PKEY_CTX_set_signature_md(context, md) != 1) return false;
+  if (scheme.padding == Padding::pkcs1) {
+    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
+  }
+  if (scheme.padding == Padding::pss) {
+    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_rsa_mgf1_md(context, md) == 1 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
+  }
+  return true;
+}
+
+bool verify_digest(EVP_PKEY* key, const Scheme& scheme, ByteView digest, ByteView signature) {
+  const PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  return context != nullptr && EVP_PKEY_verify_init(context.get()) == 1 &&
+         set_scheme(context.get(), scheme) &&
+         EVP_PKEY_verify(context.get(), signature.data(), signature.size(), digest.data(),
+                         digest.size()) == 1;
+}
+
+}  // namespace
+
+Bytes digest_info(const DigestType& type, ByteView digest) {
+  if (digest.size() != type.size) {
+    throw Error(Kind::malformed, "encode a digest: " + std::to_string(digest.size()) +
+                                     " bytes are no " + type.name + " digest, which has " +
+                                     std::to_string(type.size));
+  }
+  const DigestInfo info(check_ptr(X509_SIG_new(), "encode a digest"));
+  X509_ALGOR* algorithm = nullptr;
+  ASN1_OCTET_STRING* octets = nullptr;
+  X509_SIG_getm(info.get(), &algorithm, &octets);
+  ASN1_OBJECT* oid = OBJ_nid2obj(EVP_MD_get_type(type.md()));
+  check(X509_ALGOR_set0(algorithm, oid, V_ASN1_NULL, nullptr) == 1 &&
+            ASN1_OCTET_STRING_set(octets, digest.data(), static_cast<int>(digest.size())) == 1,
+        "encode a digest");
+  return der_of(i2d_X509_SIG, info.get());
+}
+
+bool verify(EVP_PKEY* key, const Scheme& scheme, ByteView digest_or_message, ByteView signature) {
+  ERR_set_mark();
+  const bool verified = scheme.digest == nullptr
+                            ? verify_message(key, digest_or_message, signature)
+                            : verify_digest(key, scheme, digest_or_message, signature);
+  ERR_pop_to_mark();
+  return verified;
+}
+
+Bytes ecdsa_der_from_raw(const EVP_PKEY* key, ByteView raw) {
+  const std::size_t width = ecdsa_width(key);
+  if (raw.size() != 2 * width) {
+    throw malformed_ecdsa(std::to_string(raw.size()) + " bytes where the curve needs " +
+                          std::to_string(2 * width));
+  }
+  const int half = static_cast<int>(width);
+  BigNumber r(check_ptr(BN_bin2bn(raw.data(), half, nullptr), "read r"));
+  BigNumber s(check_ptr(BN_bin2bn(raw.data() + width, half, nullptr), "read s"));
+  if (BN_is_zero(r.get()) || BN_is_zero(s.get())) throw malformed_ecdsa("r or s is zero");
+  const EcdsaSignature signature(check_ptr(ECDSA_SIG_new(), "encode an ECDSA signature"));
+  check(ECDSA_SIG_set0(signature.get(), r.get(), s.get()) == 1, "encode an ECDSA signature");
+  static_cast<void>(r.release());
+  static_cast<void>(s.release());
+  return der_of(i2d_ECDSA_SIG, signature.get());
+}
+
+Bytes ecdsa_raw_from_der(const EVP_PKEY* key, ByteView der) {
+  clear_errors();
+  const unsigned char* at = der.data();
+  const EcdsaSignature signature(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
+  if (signature == nullptr || at != der.data() + der.size()) {
+    clear_errors();
+    throw malformed_ecdsa("that is no DER Ecdsa-Sig-Value");
+  }
+  const BIGNUM* r = ECDSA_SIG_get0_r(signature.get());
+  const BIGNUM* s = ECDSA_SIG_get0_s(signature.get());
+  if (BN_is_zero(r) || BN_is_zero(s)) throw malformed_ecdsa("r or s is zero");
+  const std::size_t width = ecdsa_width(key);
+  const int half = static_cast<int>(width);
+  Bytes raw(2 * width);
+  if (BN_bn2binpad(r, raw.data(), half) != half ||
+      BN_bn2binpad(s, raw.data() + width, half) != half) {
+    throw malformed_ecdsa("r or s is longer than the curve's " + std::to_string(width) + " bytes");
+  }
+  return raw;
+}
+
+}  // namespace hsmith::ossl
