@@ -1,0 +1,59 @@
+// Profiles: what a certificate for a purpose needs, as TOML.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/ossl/algorithms.h"
+#include "src/x509/extensions.h"
+#include "src/x509/name.h"
+
+namespace hsmith::x509 {
+
+enum class Presence { allowed, required, forbidden };
+
+struct Profile {
+  std::string name;
+  std::string description;
+
+  // [key]
+  std::vector<std::string> key_types;  // "rsa", "ec", "ed25519"
+  int rsa_bits = 2048;                 // at least
+  int ec_bits = 256;
+
+  // [usage]: what is asked for where the user says nothing. RSA keys and others differ.
+  std::vector<std::string> rsa_key_usage;
+  std::vector<std::string> ec_key_usage;
+  std::vector<std::string> ed25519_key_usage;
+  std::vector<std::string> extended_key_usage;
+
+  // [subject]
+  std::vector<std::string> required_parts;  // "CN", "O", "C"
+  std::vector<std::string> forbidden_parts;
+
+  // [names]
+  std::vector<std::string> one_of_names;   // at least one name of one of these kinds
+  std::vector<std::string> allowed_names;  // empty: every kind
+  bool common_name_is_name = false;        // the CN is a domain name and belongs into the names
+  Presence wildcard = Presence::allowed;
+  int most_names = 0;  // 0: no limit
+};
+
+// The names that `--profile` knows: the shipped ones and the *.toml of `folder`, sorted. An empty
+// or absent folder adds nothing.
+std::vector<std::string> profile_names(const std::string& folder);
+
+// A profile of the user's own goes before a shipped one of the same name. Throws usage with the
+// nearest name, configuration with file, line and the nearest key.
+Profile load_profile(std::string_view name, const std::string& folder);
+
+// One profile from TOML text; `source` is what errors call it.
+Profile parse_profile(std::string_view toml, std::string_view name, std::string_view source);
+
+// Fills in what was not asked for: key usages, and the common name among the names where the
+// profile says that it is one. Each added name gives a line in `notices`.
+void apply_profile(const Profile& profile, ossl::KeyAlgorithm algorithm, const X509_NAME* subject,
+                   Wishes& wishes, std::vector<std::string>& notices);
+
+}  // namespace hsmith::x509
