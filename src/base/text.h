@@ -15,8 +15,11 @@ namespace hsmith {
 // \\. Longer than `limit` bytes is cut, with a count of what is missing.
 std::string printable(std::string_view text, std::size_t limit = 1024);
 
-// The same in double quotes.
+// The same in double quotes. The overloads for strings are there because std::quoted, found through
+// its arguments, would be the nearer match.
 std::string quoted(std::string_view text);
+inline std::string quoted(const std::string& text) { return quoted(std::string_view(text)); }
+inline std::string quoted(std::string& text) { return quoted(std::string_view(text)); }
 
 // True for well-formed UTF-8 (RFC 3629).
 bool is_utf8(std::string_view text);
