@@ -133,6 +133,20 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+std::string file_name_for(std::string_view text) {
+  if (text.empty()) return "_";
+  std::string name;
+  for (char c : text) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (letter || (c >= '0' && c <= '9') || c == '-') {
+      name += c;
+    } else {
+      name += fmt::format("_{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return name;
+}
+
 std::string rfc3339(std::time_t time) {
   std::tm utc{};
   gmtime_r(&time, &utc);

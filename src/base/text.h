@@ -33,6 +33,10 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 std::string lower(std::string_view text);  // ASCII only
 
+// A file's name for any text: ASCII letters, digits and '-' stay, every other byte becomes _XX. Two
+// texts never get the same name.
+std::string file_name_for(std::string_view text);
+
 // RFC 3339 in UTC: "2026-03-15T00:00:00Z".
 std::string rfc3339(std::time_t time);
 // RFC 3339 with Z or an offset, or a date alone (midnight UTC).
