@@ -2,39 +2,15 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "src/base/bytes.h"
 #include "src/ossl/handles.h"
+#include "src/x509/alt_names.h"
 
 namespace hsmith::x509 {
-
-enum class AltNameKind { dns, ip, email, uri, upn, directory, other };
-
-// One name of subjectAltName. dns: A-labels in lower case; ip: as inet_ntop writes it; directory:
-// RFC 4514; other: "OID=hex of the DER value". Names that were read are as the certificate has
-// them.
-struct AltName {
-  AltNameKind kind;
-  std::string value;
-
-  bool operator==(const AltName&) const = default;
-};
-
-// "dns", "ip", "email", "uri", "upn", "directory", "other".
-const char* alt_name_kind(AltNameKind kind);
-// "dns:www.example.com", safe for one line.
-std::string text_of(const AltName& name);
-
-// One or more names: "dns:www.example.com,ip:192.0.2.1". A comma separates names only where a kind
-// and ':' follow it. Internationalised domain names become A-labels (IDNA2008), each with a line
-// in `notices`. Throws usage with the name.
-std::vector<AltName> parse_alt_names(std::string_view text, std::vector<std::string>& notices);
-// One domain name, the wildcard "*" only as its whole left-most label (RFC 9525, 6.3).
-AltName dns_name(std::string_view text, std::vector<std::string>& notices);
 
 // "digitalSignature,keyEncipherment" in the words of RFC 5280, 4.2.1.3; case does not matter.
 // Throws usage with the nearest word.
@@ -82,8 +58,5 @@ struct ExtensionFacts {
 // `extensions` may be null. Throws malformed for a value that does not parse and for an extension
 // that occurs twice.
 ExtensionFacts read_extensions(const STACK_OF(X509_EXTENSION) * extensions);
-
-// The texts of the names, for output.
-std::vector<std::string> texts_of(std::span<const AltName> names);
 
 }  // namespace hsmith::x509
