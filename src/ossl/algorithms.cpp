@@ -46,6 +46,13 @@ Error unknown(const char* what, std::string_view name, const std::vector<std::st
   return std::move(error).hint("use one of " + all);
 }
 
+template <typename Type>
+std::vector<std::string> names_of(std::span<const Type> types) {
+  std::vector<std::string> names;
+  for (const Type& type : types) names.emplace_back(type.name);
+  return names;
+}
+
 std::string group_name(const EVP_PKEY* key) {
   char name[64] = "";
   std::size_t length = 0;
@@ -115,12 +122,10 @@ void check_scheme_name(KeyAlgorithm algorithm, std::string_view scheme) {
 std::span<const KeyType> key_types() { return kKeyTypes; }
 
 const KeyType& key_type_named(std::string_view name) {
-  std::vector<std::string> known;
   for (const KeyType& type : kKeyTypes) {
     if (name == type.name) return type;
-    known.emplace_back(type.name);
   }
-  throw unknown("key type", name, known);
+  throw unknown("key type", name, names_of(key_types()));
 }
 
 const KeyType* key_type_of_curve(ByteView der) {
@@ -150,12 +155,10 @@ std::span<const DigestType> digest_types() { return kDigestTypes; }
 const DigestType& digest_named(std::string_view name) {
   std::string plain = lower(name);
   std::erase(plain, '-');
-  std::vector<std::string> known;
   for (const DigestType& type : kDigestTypes) {
     if (plain == type.name) return type;
-    known.emplace_back(type.name);
   }
-  throw unknown("digest", name, known);
+  throw unknown("digest", name, names_of(digest_types()));
 }
 
 KeyAlgorithm algorithm_of(const EVP_PKEY* key) {

@@ -80,6 +80,10 @@ class Hasher {
 // Throws malformed when the digest has not the length of its type.
 Bytes digest_info(const DigestType& type, ByteView digest);
 
+// The AlgorithmIdentifier of a signature, DER: RFC 3279, 2.2; RFC 5758, 3.2; RFC 8410, 3; for PSS
+// RFC 4055, 3.1, with NULL after the digest's OID.
+Bytes algorithm_identifier(const EVP_PKEY* key, const Scheme& scheme);
+
 // Verifies a signature over a digest (Ed25519: over the whole message). ECDSA signatures are DER.
 // A plain answer; errors of the library count as "no".
 bool verify(EVP_PKEY* key, const Scheme& scheme, ByteView digest_or_message, ByteView signature);

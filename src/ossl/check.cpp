@@ -26,11 +26,17 @@ std::string first_reason() {
 
 }  // namespace
 
-void clear_errors() { ERR_clear_error(); }
+void clear_errors() {
+  ERR_clear_error();
+  kept = nullptr;
+}
 
 void check(bool ok, std::string_view doing, Kind kind) {
   if (ok) return;
-  if (kept) std::rethrow_exception(std::exchange(kept, nullptr));
+  if (kept) {
+    ERR_clear_error();
+    std::rethrow_exception(std::exchange(kept, nullptr));
+  }
   const std::string reason = first_reason();
   ERR_clear_error();
   throw Error(kind, std::string(doing) + ": " + reason);

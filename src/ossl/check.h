@@ -8,7 +8,8 @@
 
 namespace hsmith::ossl {
 
-// Forgets errors that others left in this thread's queue (SoftHSM leaves four after C_Initialize).
+// Forgets errors that others left in this thread's queue (SoftHSM leaves four after C_Initialize),
+// and an exception that was kept and that nobody asked for.
 // To be called before an operation whose reason shall be reported.
 void clear_errors();
 

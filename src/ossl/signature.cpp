@@ -11,6 +11,40 @@ namespace {
 
 using DigestInfo = std::unique_ptr<X509_SIG, Deleter<X509_SIG_free>>;
 
+using PssParams = std::unique_ptr<RSA_PSS_PARAMS, Deleter<RSA_PSS_PARAMS_free>>;
+using Asn1String = std::unique_ptr<ASN1_STRING, Deleter<ASN1_STRING_free>>;
+
+constexpr const char* kNaming = "name a signature algorithm";
+
+// An AlgorithmIdentifier whose parameters are NULL or absent.
+AlgorithmIdentifier plain_algorithm(int nid, int parameters) {
+  AlgorithmIdentifier algorithm(check_ptr(X509_ALGOR_new(), kNaming));
+  check(X509_ALGOR_set0(algorithm.get(), OBJ_nid2obj(nid), parameters, nullptr) == 1, kNaming);
+  return algorithm;
+}
+
+// An AlgorithmIdentifier whose parameters are the DER of `item`.
+AlgorithmIdentifier algorithm_with(int nid, void* item, const ASN1_ITEM* type) {
+  Asn1String packed(check_ptr(ASN1_item_pack(item, type, nullptr), kNaming));
+  AlgorithmIdentifier algorithm(check_ptr(X509_ALGOR_new(), kNaming));
+  check(X509_ALGOR_set0(algorithm.get(), OBJ_nid2obj(nid), V_ASN1_SEQUENCE, packed.get()) == 1,
+        kNaming);
+  static_cast<void>(packed.release());
+  return algorithm;
+}
+
+AlgorithmIdentifier pss_algorithm(const DigestType& digest) {
+  const int nid = EVP_MD_get_type(digest.md());
+  const AlgorithmIdentifier hash = plain_algorithm(nid, V_ASN1_NULL);
+  const PssParams params(check_ptr(RSA_PSS_PARAMS_new(), kNaming));
+  params->hashAlgorithm = plain_algorithm(nid, V_ASN1_NULL).release();
+  params->maskGenAlgorithm =
+      algorithm_with(NID_mgf1, hash.get(), ASN1_ITEM_rptr(X509_ALGOR)).release();
+  params->saltLength = check_ptr(ASN1_INTEGER_new(), kNaming);
+  check(ASN1_INTEGER_set(params->saltLength, static_cast<long>(digest.size)) == 1, kNaming);
+  return algorithm_with(NID_rsassaPss, params.get(), ASN1_ITEM_rptr(RSA_PSS_PARAMS));
+}
+
 // Bytes of r and of s.
 std::size_t ecdsa_width(const EVP_PKEY* key) {
   return static_cast<std::size_t>(EVP_PKEY_get_bits(key) + 7) / 8;
@@ -67,6 +101,22 @@ Bytes digest_info(const DigestType& type, ByteView digest) {
             ASN1_OCTET_STRING_set(octets, digest.data(), static_cast<int>(digest.size())) == 1,
         "encode a digest");
   return der_of(i2d_X509_SIG, info.get());
+}
+
+Bytes algorithm_identifier(const EVP_PKEY* key, const Scheme& scheme) {
+  const KeyAlgorithm algorithm = algorithm_of(key);
+  if (algorithm == KeyAlgorithm::ed25519) {
+    return der_of(i2d_X509_ALGOR, plain_algorithm(NID_ED25519, V_ASN1_UNDEF).get());
+  }
+  if (scheme.padding == Padding::pss) {
+    return der_of(i2d_X509_ALGOR, pss_algorithm(*scheme.digest).get());
+  }
+  const bool rsa = algorithm == KeyAlgorithm::rsa;
+  const int key_nid = rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey;
+  int nid = NID_undef;
+  check(OBJ_find_sigid_by_algs(&nid, EVP_MD_get_type(scheme.digest->md()), key_nid) == 1, kNaming);
+  const int parameters = rsa ? V_ASN1_NULL : V_ASN1_UNDEF;
+  return der_of(i2d_X509_ALGOR, plain_algorithm(nid, parameters).get());
 }
 
 bool verify(EVP_PKEY* key, const Scheme& scheme, ByteView digest_or_message, ByteView signature) {

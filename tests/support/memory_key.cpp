@@ -1,0 +1,103 @@
+#include "tests/support/memory_key.h"
+
+#include <openssl/rsa.h>
+#include <utility>
+
+#include "src/ossl/check.h"
+
+namespace hsmith::tests {
+namespace {
+
+using ossl::check;
+
+ossl::PKeyContext context_for(EVP_PKEY* key) {
+  return ossl::PKeyContext(
+      ossl::check_ptr(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr), "use a software key"));
+}
+
+Bytes sign_message(EVP_PKEY* key, ByteView message) {
+  const ossl::DigestContext context(ossl::check_ptr(EVP_MD_CTX_new(), "sign"));
+  check(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key) == 1, "sign");
+  Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key)));
+  std::size_t size = signature.size();
+  check(EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) == 1,
+        "sign");
+  signature.resize(size);
+  return signature;
+}
+
+}  // namespace
+
+ossl::PKey generate_software_key(std::string_view type) {
+  const ossl::KeyType& wanted = ossl::key_type_named(type);
+  EVP_PKEY* key = nullptr;
+  if (wanted.algorithm == ossl::KeyAlgorithm::rsa) {
+    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", static_cast<std::size_t>(wanted.bits));
+  } else if (wanted.algorithm == ossl::KeyAlgorithm::ec) {
+    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", wanted.group);
+  } else {
+    key = EVP_PKEY_Q_keygen(nullptr, nullptr, wanted.group);
+  }
+  return ossl::PKey(ossl::check_ptr(key, "make a software key"));
+}
+
+MemoryKey::MemoryKey(ossl::PKey private_key)
+    : private_key_(std::move(private_key)),
+      public_key_(ossl::public_key_from_spki(ossl::spki_of(private_key_.get()))) {}
+
+std::shared_ptr<MemoryKey> MemoryKey::generate(std::string_view type) {
+  return std::make_shared<MemoryKey>(generate_software_key(type));
+}
+
+Bytes MemoryKey::sign(const ossl::Scheme& scheme, ByteView digest_or_message) {
+  ++signatures;
+  if (failure_) throw *std::exchange(failure_, std::nullopt);
+  if (scheme.digest == nullptr) return sign_message(private_key_.get(), digest_or_message);
+
+  const ossl::PKeyContext context = context_for(private_key_.get());
+  check(EVP_PKEY_sign_init(context.get()) == 1, "sign");
+  check(EVP_PKEY_CTX_set_signature_md(context.get(), scheme.digest->md()) == 1, "sign");
+  if (scheme.padding == ossl::Padding::pss) {
+    check(EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) == 1 &&
+              EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1,
+          "sign");
+  }
+  Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(private_key_.get())));
+  std::size_t size = signature.size();
+  check(EVP_PKEY_sign(context.get(), signature.data(), &size, digest_or_message.data(),
+                      digest_or_message.size()) == 1,
+        "sign");
+  signature.resize(size);
+  return signature;
+}
+
+Secret MemoryKey::decrypt_pkcs1(ByteView ciphertext) {
+  ++decryptions;
+  const ossl::PKeyContext context = context_for(private_key_.get());
+  check(EVP_PKEY_decrypt_init(context.get()) == 1, "decrypt");
+  check(EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) == 1, "decrypt");
+  Bytes plain(static_cast<std::size_t>(EVP_PKEY_get_size(private_key_.get())));
+  std::size_t size = plain.size();
+  check(EVP_PKEY_decrypt(context.get(), plain.data(), &size, ciphertext.data(),
+                         ciphertext.size()) == 1,
+        "decrypt", Kind::token_failed);
+  plain.resize(size);
+  return Secret::take(std::move(plain));
+}
+
+Secret MemoryKey::derive(ByteView peer_point) {
+  ++derivations;
+  const ossl::KeyType& type = ossl::key_type_named(ossl::key_type_name(private_key_.get()));
+  const ossl::PKey peer = ossl::ec_public_key(type, peer_point);
+  const ossl::PKeyContext context = context_for(private_key_.get());
+  check(EVP_PKEY_derive_init(context.get()) == 1, "derive");
+  check(EVP_PKEY_derive_set_peer(context.get(), peer.get()) == 1, "derive");
+  std::size_t size = 0;
+  check(EVP_PKEY_derive(context.get(), nullptr, &size) == 1, "derive");
+  Bytes shared(size);
+  check(EVP_PKEY_derive(context.get(), shared.data(), &size) == 1, "derive");
+  shared.resize(size);
+  return Secret::take(std::move(shared));
+}
+
+}  // namespace hsmith::tests
