@@ -1,7 +1,6 @@
 // Reading attributes: all of an object's in one call, without trusting a length.
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "pkcs11/error.h"
 #include "pkcs11/names.h"

@@ -1,8 +1,7 @@
 #include "pkcs11/error.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <iterator>
 
 #include "pkcs11/names.h"
@@ -51,8 +50,8 @@ constexpr ReturnCode kCodes[] = {
     {CODE(CKR_KEY_SIZE_RANGE), Kind::unsupported, "the token does not take keys of this size",
      kMechanisms},
     {CODE(CKR_KEY_TYPE_INCONSISTENT), Kind::unsupported, "the key is of another type", ""},
-    {CODE(CKR_KEY_FUNCTION_NOT_PERMITTED), Kind::token_failed,
-     "the key was not made for this use", "see what it may do with: hsmith key show"},
+    {CODE(CKR_KEY_FUNCTION_NOT_PERMITTED), Kind::token_failed, "the key was not made for this use",
+     "see what it may do with: hsmith key show"},
     {CODE(CKR_KEY_NOT_WRAPPABLE), Kind::token_failed, "the key must not be wrapped", ""},
     {CODE(CKR_KEY_UNEXTRACTABLE), Kind::token_failed, "the key must not leave the token", ""},
     {CODE(CKR_MECHANISM_INVALID), Kind::unsupported, "the token does not have this mechanism",

@@ -11,7 +11,7 @@ namespace hsmith::pkcs11 {
 
 struct ReturnCode {
   CK_RV value;
-  const char* name;     // "CKR_PIN_INCORRECT"
+  const char* name;  // "CKR_PIN_INCORRECT"
   Kind kind;
   const char* meaning;  // "the PIN is wrong"
   const char* remedy;   // what to do, or ""

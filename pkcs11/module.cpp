@@ -1,10 +1,9 @@
 #include "pkcs11/module.h"
 
-#include <dlfcn.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+#include <dlfcn.h>
+#include <fmt/format.h>
 
 #include "pkcs11/error.h"
 #include "pkcs11/names.h"
@@ -37,8 +36,9 @@ std::string what_it_is(void* library) {
 
 Error load_error(const std::string& path, const std::string& why) {
   return Error(Kind::module_load, fmt::format("load the module {}: {}", quoted(path), why))
-      .hint("--module takes the path of a PKCS#11 library, or a name that p11-kit knows; SoftHSM's "
-            "is softhsm2");
+      .hint(
+          "--module takes the path of a PKCS#11 library, or a name that p11-kit knows; SoftHSM's "
+          "is softhsm2");
 }
 
 // The calls that hsmith makes; a function list may have holes.
@@ -89,14 +89,15 @@ void Module::open_library() {
   if (library == nullptr) {
     std::string why = dlerror();
     if (why.starts_with(path() + ": ")) why.erase(0, path().size() + 2);
-    if (why.find("wrong ELF class") != std::string::npos) why += " (built for another architecture)";
+    if (why.find("wrong ELF class") != std::string::npos)
+      why += " (built for another architecture)";
     throw load_error(path(), why);
   }
   auto get_list = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library, "C_GetFunctionList"));
   if (get_list == nullptr) throw load_error(path(), what_it_is(library));
   CK_FUNCTION_LIST* list = nullptr;
-  const CK_RV rv = call("C_GetFunctionList", [&] { return get_list(&list); },
-                        [] { return std::string(); });
+  const CK_RV rv = call(
+      "C_GetFunctionList", [&] { return get_list(&list); }, [] { return std::string(); });
   if (rv != CKR_OK || list == nullptr) {
     throw load_error(path(), "C_GetFunctionList fails with " + return_code_name(rv));
   }
@@ -115,12 +116,12 @@ void Module::initialize() {
       [&] { return settings_.init.empty() ? "" : "init string " + quoted(settings_.init); });
   if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED) return;
   if (rv != CKR_OK) {
-    throw Error(Kind::module_load,
-                fmt::format("start the module {}: {}", quoted(path()),
-                            error_of(rv, "C_Initialize").what()))
+    throw Error(Kind::module_load, fmt::format("start the module {}: {}", quoted(path()),
+                                               error_of(rv, "C_Initialize").what()))
         .ckr(return_code_name(rv))
-        .hint("check the module's own configuration (for SoftHSM: SOFTHSM2_CONF); some modules "
-              "want --module-init");
+        .hint(
+            "check the module's own configuration (for SoftHSM: SOFTHSM2_CONF); some modules "
+            "want --module-init");
   }
   initialized_ = true;
 }
@@ -128,17 +129,19 @@ void Module::initialize() {
 Module::~Module() {
   if (!initialized_) return;
   try {
-    call("C_Finalize", [&] { return functions_->C_Finalize(nullptr); },
-         [] { return std::string(); });
+    call(
+        "C_Finalize", [&] { return functions_->C_Finalize(nullptr); },
+        [] { return std::string(); });
   } catch (const std::exception&) {  // a full disk under the trace: nobody is left to tell
   }
 }
 
 ModuleInfo Module::info() const {
   CK_INFO info{};
-  check(call("C_GetInfo", [&] { return functions_->C_GetInfo(&info); },
-             [] { return std::string(); }),
-        "C_GetInfo");
+  check(
+      call(
+          "C_GetInfo", [&] { return functions_->C_GetInfo(&info); }, [] { return std::string(); }),
+      "C_GetInfo");
   return {info.cryptokiVersion, info.libraryVersion, unpadded(info.manufacturerID),
           unpadded(info.libraryDescription)};
 }
@@ -154,16 +157,18 @@ std::vector<CK_SLOT_ID> Module::slots(CK_BBOOL with_token) const {
 
 SlotInfo Module::slot_info(CK_SLOT_ID slot) const {
   CK_SLOT_INFO info{};
-  check(call("C_GetSlotInfo", [&] { return functions_->C_GetSlotInfo(slot, &info); },
-             [&] { return fmt::format("slot {}", slot); }),
+  check(call(
+            "C_GetSlotInfo", [&] { return functions_->C_GetSlotInfo(slot, &info); },
+            [&] { return fmt::format("slot {}", slot); }),
         "C_GetSlotInfo");
   return {unpadded(info.slotDescription), unpadded(info.manufacturerID), info.flags};
 }
 
 TokenInfo Module::token_info(CK_SLOT_ID slot) const {
   CK_TOKEN_INFO info{};
-  check(call("C_GetTokenInfo", [&] { return functions_->C_GetTokenInfo(slot, &info); },
-             [&] { return fmt::format("slot {}", slot); }),
+  check(call(
+            "C_GetTokenInfo", [&] { return functions_->C_GetTokenInfo(slot, &info); },
+            [&] { return fmt::format("slot {}", slot); }),
         "C_GetTokenInfo");
   return {.label = unpadded(info.label),
           .manufacturer = unpadded(info.manufacturerID),
@@ -193,8 +198,9 @@ std::vector<CK_MECHANISM_TYPE> Module::mechanisms(CK_SLOT_ID slot) const {
 
 MechanismInfo Module::mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type) const {
   CK_MECHANISM_INFO info{};
-  check(call("C_GetMechanismInfo", [&] { return functions_->C_GetMechanismInfo(slot, type, &info); },
-             [&] { return fmt::format("slot {}, {}", slot, mechanism_name(type)); }),
+  check(call(
+            "C_GetMechanismInfo", [&] { return functions_->C_GetMechanismInfo(slot, type, &info); },
+            [&] { return fmt::format("slot {}, {}", slot, mechanism_name(type)); }),
         "C_GetMechanismInfo");
   return {type, info.ulMinKeySize, info.ulMaxKeySize, info.flags};
 }
@@ -202,8 +208,8 @@ MechanismInfo Module::mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type) co
 void Module::init_token(CK_SLOT_ID slot, ByteView so_pin, const std::string& label) const {
   std::array<unsigned char, 32> padded;
   if (label.empty() || label.size() > padded.size()) {
-    throw Error(Kind::usage, fmt::format("name the token {}: a label has 1 to 32 bytes",
-                                         quoted(label)));
+    throw Error(Kind::usage,
+                fmt::format("name the token {}: a label has 1 to 32 bytes", quoted(label)));
   }
   padded.fill(' ');
   std::copy(label.begin(), label.end(), padded.begin());

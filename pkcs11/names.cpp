@@ -1,7 +1,6 @@
 #include "pkcs11/names.h"
 
 #include <fmt/format.h>
-
 #include <span>
 
 namespace hsmith::pkcs11 {

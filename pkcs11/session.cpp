@@ -1,8 +1,7 @@
 #include "pkcs11/session.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "pkcs11/error.h"
 #include "pkcs11/names.h"
@@ -41,22 +40,22 @@ std::shared_ptr<Session> Session::open(std::shared_ptr<Module> module, CK_SLOT_I
   const CK_FLAGS flags =
       CKF_SERIAL_SESSION | (access == Access::read_write ? CKF_RW_SESSION : CK_FLAGS{0});
   CK_SESSION_HANDLE handle = CK_INVALID_HANDLE;
-  check(module->call(
-            "C_OpenSession",
-            [&] {
-              return module->functions().C_OpenSession(slot, flags, nullptr, nullptr, &handle);
-            },
-            [&] {
-              return fmt::format("slot {}, {}", slot,
-                                 access == Access::read_write ? "read-write" : "read-only");
-            }),
-        "C_OpenSession");
+  check(
+      module->call(
+          "C_OpenSession",
+          [&] { return module->functions().C_OpenSession(slot, flags, nullptr, nullptr, &handle); },
+          [&] {
+            return fmt::format("slot {}, {}", slot,
+                               access == Access::read_write ? "read-write" : "read-only");
+          }),
+      "C_OpenSession");
   return std::shared_ptr<Session>(new Session(std::move(module), handle));
 }
 
 void Session::close() {
-  check(module_->call("C_CloseSession", [&] { return module_->functions().C_CloseSession(handle_); },
-                      [&] { return fmt::format("session {}", handle_); }),
+  check(module_->call(
+            "C_CloseSession", [&] { return module_->functions().C_CloseSession(handle_); },
+            [&] { return fmt::format("session {}", handle_); }),
         "C_CloseSession");
 }
 
@@ -71,8 +70,9 @@ CK_RV Session::login(CK_USER_TYPE user, ByteView pin) const {
 }
 
 void Session::logout() const {
-  check(module_->call("C_Logout", [&] { return module_->functions().C_Logout(handle_); },
-                      [&] { return fmt::format("session {}", handle_); }),
+  check(module_->call(
+            "C_Logout", [&] { return module_->functions().C_Logout(handle_); },
+            [&] { return fmt::format("session {}", handle_); }),
         "C_Logout");
 }
 
@@ -109,9 +109,9 @@ std::vector<CK_OBJECT_HANDLE> Session::find(const Template& wanted, std::size_t 
             [&] { return wanted.describe(); }),
         "C_FindObjectsInit");
   const auto end_search = [&] {
-    return module_->call("C_FindObjectsFinal",
-                         [&] { return module_->functions().C_FindObjectsFinal(handle_); },
-                         [] { return std::string(); });
+    return module_->call(
+        "C_FindObjectsFinal", [&] { return module_->functions().C_FindObjectsFinal(handle_); },
+        [] { return std::string(); });
   };
   std::vector<CK_OBJECT_HANDLE> found;
   try {
@@ -175,10 +175,11 @@ CK_OBJECT_HANDLE Session::create(const Template& attributes) const {
 }
 
 void Session::destroy(CK_OBJECT_HANDLE object) const {
-  check(module_->call("C_DestroyObject",
-                      [&] { return module_->functions().C_DestroyObject(handle_, object); },
-                      [&] { return fmt::format("object {}", object); }),
-        "C_DestroyObject");
+  check(
+      module_->call(
+          "C_DestroyObject", [&] { return module_->functions().C_DestroyObject(handle_, object); },
+          [&] { return fmt::format("object {}", object); }),
+      "C_DestroyObject");
 }
 
 KeyPair Session::generate_pair(const Mechanism& mechanism, const Template& public_key,
@@ -212,9 +213,7 @@ CK_OBJECT_HANDLE Session::generate(const Mechanism& mechanism, const Template& k
               return module_->functions().C_GenerateKey(handle_, &view, attributes.data(),
                                                         attributes.size(), &object);
             },
-            [&] {
-              return fmt::format("{}, {}", mechanism_name(mechanism.type), key.describe());
-            }),
+            [&] { return fmt::format("{}, {}", mechanism_name(mechanism.type), key.describe()); }),
         "C_GenerateKey");
   return object;
 }
@@ -222,9 +221,9 @@ CK_OBJECT_HANDLE Session::generate(const Mechanism& mechanism, const Template& k
 Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
                     const std::function<void()>& authenticate) const {
   CK_MECHANISM view = mechanism.view();
-  check(module_->call("C_SignInit",
-                      [&] { return module_->functions().C_SignInit(handle_, &view, key); },
-                      [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
+  check(module_->call(
+            "C_SignInit", [&] { return module_->functions().C_SignInit(handle_, &view, key); },
+            [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
         "C_SignInit");
   if (authenticate) authenticate();
   return answer_of("C_Sign", [&](unsigned char* out, CK_ULONG* size) {
@@ -240,10 +239,11 @@ Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView d
 Secret Session::decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView ciphertext,
                         const std::function<void()>& authenticate) const {
   CK_MECHANISM view = mechanism.view();
-  check(module_->call("C_DecryptInit",
-                      [&] { return module_->functions().C_DecryptInit(handle_, &view, key); },
-                      [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-        "C_DecryptInit");
+  check(
+      module_->call(
+          "C_DecryptInit", [&] { return module_->functions().C_DecryptInit(handle_, &view, key); },
+          [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
+      "C_DecryptInit");
   if (authenticate) authenticate();
   return Secret::take(answer_of("C_Decrypt", [&](unsigned char* out, CK_ULONG* size) {
     return module_->call(

@@ -1,8 +1,7 @@
 #include "pkcs11/template.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
+#include <fmt/format.h>
 
 #include "pkcs11/names.h"
 

@@ -1,11 +1,10 @@
 #include "pkcs11/trace.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "pkcs11/error.h"
 #include "src/base/text.h"

@@ -1,13 +1,12 @@
 #include "src/base/files.h"
 
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "src/base/error.h"
@@ -27,7 +26,7 @@ Descriptor open_input(const std::string& path) {
   // Opened without blocking, so that a FIFO that nobody writes to is empty instead of waited for.
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0 || fcntl(file.get(), F_SETFL, 0) != 0) fail("read", path, errno);
-  struct stat status{};
+  struct stat status {};
   if (fstat(file.get(), &status) != 0) fail("read", path, errno);
   if (S_ISDIR(status.st_mode)) {
     throw Error(Kind::malformed, fmt::format("read {}: it is a folder", quoted(path)));
@@ -140,7 +139,7 @@ void read_blocks(const std::string& path, const std::function<void(ByteView)>& t
 
 void check_output(const std::string& path, Replace replace) {
   if (path == "-") return;
-  struct stat status{};
+  struct stat status {};
   if (lstat(path.c_str(), &status) == 0) {
     if (replace == Replace::no) throw already_there(path);
     if (!S_ISREG(status.st_mode)) {
@@ -171,7 +170,7 @@ void make_private_folder(const fs::path& folder) {
 }
 
 void refuse_writable_by_others(const std::string& path, std::string_view what) {
-  struct stat status{};
+  struct stat status {};
   if (stat(path.c_str(), &status) != 0) fail("read", path, errno);
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
   throw Error(Kind::unsafe_permissions,

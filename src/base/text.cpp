@@ -1,9 +1,8 @@
 #include "src/base/text.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <numeric>
 
 namespace hsmith {
@@ -160,8 +159,9 @@ std::optional<std::time_t> parse_time(std::string_view text) {
   std::tm utc{};
   const char* rest = strptime(complete.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
   if (rest == nullptr) return std::nullopt;
-  if (*rest == '.') rest = std::find_if(rest + 1, complete.c_str() + complete.size(),
-                                        [](char c) { return c < '0' || c > '9'; });
+  if (*rest == '.')
+    rest = std::find_if(rest + 1, complete.c_str() + complete.size(),
+                        [](char c) { return c < '0' || c > '9'; });
   std::tm offset{};
   const std::string_view zone(rest);
   int sign = 0;

@@ -1,0 +1,122 @@
+#include "tokens/certificates.h"
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/ossl/check.h"
+#include "tokens/reading.h"
+
+namespace hsmith::tokens {
+namespace {
+
+constexpr std::size_t kMostCandidates = 20;
+
+CertificateFields fields_of(X509* certificate) {
+  return {.value = ossl::der_of(i2d_X509, certificate),
+          .subject = ossl::der_of(i2d_X509_NAME, X509_get_subject_name(certificate)),
+          .issuer = ossl::der_of(i2d_X509_NAME, X509_get_issuer_name(certificate)),
+          .serial = ossl::der_of(i2d_ASN1_INTEGER, X509_get0_serialNumber(certificate))};
+}
+
+// The object as it stands on the token must be what was sent.
+void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const Key& key, const Bytes& der) {
+  const TokenCertificate found = read_certificate(token, handle);
+  if (found.der == der && found.id == key.id && found.label == key.label) return;
+  token.session->destroy(handle);
+  throw Error(Kind::token_failed, "the token did not keep it as it was sent; it was removed again");
+}
+
+}  // namespace
+
+const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
+                              const std::string& name) {
+  EVP_PKEY* wanted = X509_get0_pubkey(certificate);
+  if (wanted == nullptr)
+    throw Error(Kind::malformed, fmt::format("read {}: its public key is of no known kind", name));
+  std::vector<const Key*> hits;
+  std::vector<std::string> uris;
+  for (const Key& key : inventory.private_keys) {
+    uris.push_back(key.uri);
+    ossl::PKey half;
+    try {
+      half = public_key_of(inventory, key);
+    } catch (const Error&) {  // a key whose public half nobody knows cannot be the one
+      continue;
+    }
+    if (ossl::same_public_key(half.get(), wanted)) hits.push_back(&key);
+  }
+  if (hits.size() == 1) return *hits.front();
+  if (hits.empty()) {
+    throw Error(Kind::mismatch,
+                fmt::format("find the key of {}: no private key on the token has its public key "
+                            "(sha1 {})",
+                            name, hex(ossl::key_identifier(wanted))))
+        .hint("the certificate belongs to a key elsewhere; keys here: hsmith key list")
+        .candidates(std::move(uris));
+  }
+  uris.clear();
+  for (const Key* key : hits) uris.push_back(key->uri);
+  throw Error(
+      Kind::ambiguous,
+      fmt::format("find the key of {}: {} private keys have its public key", name, hits.size()))
+      .hint("delete the copies: hsmith key delete")
+      .candidates(std::move(uris));
+}
+
+Installed install(const OpenToken& token, const Inventory& inventory, const Key& key,
+                  X509* certificate) {
+  const CertificateFields fields = fields_of(certificate);
+  for (const TokenCertificate& there : inventory.certificates) {
+    if (there.der == fields.value && there.id == key.id && there.label == key.label)
+      return Installed::before;
+  }
+  try {
+    const CK_OBJECT_HANDLE handle =
+        token.session->create(certificate_template(fields, key.label, key.id));
+    read_back(token, handle, key, fields.value);
+  } catch (const Error& error) {
+    throw error.during(fmt::format("install the certificate of {}", key.uri));
+  }
+  return Installed::now;
+}
+
+TokenCertificate find_one_certificate(const OpenToken& token, const Selector& selector) {
+  pkcs11::Template wanted;
+  wanted.set_number(CKA_CLASS, CKO_CERTIFICATE);
+  if (selector.label) wanted.set_text(CKA_LABEL, *selector.label);
+  if (selector.id) wanted.set(CKA_ID, *selector.id);
+  const auto handles = token.session->find(wanted, kMostCandidates);
+  if (handles.size() == 1) return read_certificate(token, handles.front());
+  std::vector<std::string> uris;
+  if (handles.empty()) {
+    for (const TokenCertificate& there : take_inventory(token).certificates)
+      uris.push_back(there.uri);
+    throw Error(Kind::not_found,
+                fmt::format("find the certificate {} on the token {}: none matches",
+                            quoted(selector.text), quoted(token.info.label)))
+        .hint("see the certificates with: hsmith cert list")
+        .candidates(std::move(uris));
+  }
+  for (const auto handle : handles) uris.push_back(read_certificate(token, handle).uri);
+  throw Error(Kind::ambiguous,
+              fmt::format("find the certificate {} on the token {}: {} match",
+                          quoted(selector.text), quoted(token.info.label), handles.size()))
+      .hint("name one of them by its id")
+      .candidates(std::move(uris));
+}
+
+void destroy(const OpenToken& token, const TokenCertificate& certificate) {
+  try {
+    token.session->destroy(certificate.handle);
+    pkcs11::Template same;
+    same.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_VALUE, certificate.der);
+    for (const auto handle : token.session->find(same, kMostCandidates)) {
+      if (handle == certificate.handle) throw Error(Kind::token_failed, "the token still has it");
+    }
+  } catch (const Error& error) {
+    throw error.during("delete " + certificate.uri);
+  }
+}
+
+}  // namespace hsmith::tokens

@@ -1,0 +1,30 @@
+// Certificates on a token: put beside the key that they belong to.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tokens/keys.h"
+
+namespace hsmith::tokens {
+
+// Exactly one private key whose public half the certificate certifies; mismatch (not_found among
+// keys is a mismatch of the input) when there is none here, ambiguous when several copies are.
+const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
+                              const std::string& name);
+
+enum class Installed { now, before };
+
+// Puts the certificate on the token with the key's label and id and reads it back byte for byte.
+// A certificate that is there already changes nothing. Throws exists when the token refuses a
+// second certificate of the key.
+Installed install(const OpenToken& token, const Inventory& inventory, const Key& key,
+                  X509* certificate);
+
+// The certificate that the selector names: exactly one, or not_found / ambiguous with URIs.
+TokenCertificate find_one_certificate(const OpenToken& token, const Selector& selector);
+
+// Deletes it and looks that it is gone.
+void destroy(const OpenToken& token, const TokenCertificate& certificate);
+
+}  // namespace hsmith::tokens

@@ -1,0 +1,138 @@
+// Making a key: refuse before, read back after, clean up when it failed.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "pkcs11/names.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "tokens/keys.h"
+#include "tokens/reading.h"
+
+namespace hsmith::tokens {
+namespace {
+
+using pkcs11::KeyPair;
+using pkcs11::Template;
+
+constexpr std::size_t kMost = 1'000'000;
+
+// What a generation that failed left on the token: objects that were not there before, with the
+// new label or with none (SoftHSM 2.6.1 leaves one without a label). The label was free before,
+// and the token is locked, so nobody else's object can have it.
+void remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
+                      const std::string& label) {
+  for (const CK_OBJECT_HANDLE handle : token.session->find({}, kMost)) {
+    if (std::find(before.begin(), before.end(), handle) != before.end()) continue;
+    static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
+    const std::string found = token.session->get(handle, kLabel).text(CKA_LABEL);
+    if (found == label || found.empty()) token.session->destroy(handle);
+  }
+}
+
+// The id, where it was not known before, and the public key where the token keeps it with the
+// private one (PKCS#11 2.40, 4.9): a signature then needs no second object to be verified with.
+void give_identity(const OpenToken& token, const KeyPair& pair, const Bytes& new_id,
+                   EVP_PKEY* public_key) {
+  if (!new_id.empty()) {
+    Template identity;
+    identity.set(CKA_ID, new_id);
+    token.session->set(pair.public_key, identity);
+    token.session->set(pair.private_key, identity);
+  }
+  Template info;
+  info.set(CKA_PUBLIC_KEY_INFO, ossl::spki_of(public_key));
+  try {
+    token.session->set(pair.private_key, info);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::token_removed) throw;  // else: a convenience that the token lacks
+  }
+}
+
+// True when the token hands out the private value.
+bool is_readable(const OpenToken& token, const Key& key) {
+  const CK_ATTRIBUTE_TYPE value[] = {key.type == CKK_RSA ? CKA_PRIVATE_EXPONENT : CKA_VALUE};
+  return !Secret::take(token.session->get(key.handle, value).bytes(value[0])).empty();
+}
+
+// The key under the label and id that it was given, and only it.
+Key find_again(const OpenToken& token, const KeySpec& spec, const Bytes& id) {
+  Template wanted;
+  wanted.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set(CKA_ID, id);
+  const auto handles = token.session->find(wanted, 2);
+  if (handles.size() != 1) {
+    throw Error(Kind::token_failed,
+                fmt::format("{} private keys have its id afterwards", handles.size()));
+  }
+  Key key = read_key(token, handles.front(), CKO_PRIVATE_KEY);
+  if (key.label != spec.label) {
+    throw Error(Kind::token_failed,
+                fmt::format("the token gave it the label {}", quoted(key.label)));
+  }
+  return key;
+}
+
+std::vector<std::string> notes_on(const Key& key, const KeySpec& spec) {
+  std::vector<std::string> notes;
+  const auto claim = [&](Claim claimed, bool wanted, const char* name) {
+    if (claimed != wanted)
+      notes.push_back(fmt::format("the token does not claim {} of the key", name));
+  };
+  claim(key.sensitive, true, "CKA_SENSITIVE");
+  claim(key.always_sensitive, true, "CKA_ALWAYS_SENSITIVE");
+  claim(key.never_extractable, true, "CKA_NEVER_EXTRACTABLE");
+  claim(key.local, true, "CKA_LOCAL");
+  const auto more = [&](Claim may, Use use, const char* verb) {
+    if (may == true && !spec.uses.contains(use))
+      notes.push_back(fmt::format("the token lets the key {} too", verb));
+  };
+  more(key.sign, Use::sign, "sign");
+  more(key.decrypt, Use::decrypt, "decrypt");
+  more(key.derive, Use::derive, "derive");
+  if (key.unwrap == true) notes.emplace_back("the token lets the key unwrap too");
+  return notes;
+}
+
+Generated generate_and_check(const OpenToken& token, const KeySpec& spec) {
+  const KeyPair pair = token.session->generate_pair(
+      generation_mechanism(*spec.type), public_key_template(spec), private_key_template(spec));
+  const Key made = read_key(token, pair.public_key, CKO_PUBLIC_KEY);
+  if (!made.public_key || ossl::key_type_name(made.public_key.get()) != spec.type->name) {
+    throw Error(Kind::token_failed,
+                fmt::format("the token made a key of type {}", type_name(made)));
+  }
+  const Bytes new_id = spec.id.empty() ? ossl::key_identifier(made.public_key.get()) : Bytes{};
+  give_identity(token, pair, new_id, made.public_key.get());
+  Key key = find_again(token, spec, spec.id.empty() ? new_id : spec.id);
+  if (key.extractable == true || is_readable(token, key)) {
+    throw Error(Kind::token_failed, "the token made it extractable or readable; it was destroyed");
+  }
+  if (key.public_key && !ossl::same_public_key(key.public_key.get(), made.public_key.get())) {
+    throw Error(Kind::token_failed, "private and public key do not belong together");
+  }
+  key.public_key = made.public_key;
+  std::vector<std::string> notes = notes_on(key, spec);
+  return {std::move(key), std::move(notes)};
+}
+
+}  // namespace
+
+Generated generate(const OpenToken& token, const KeySpec& spec) {
+  const auto before = token.session->find({}, kMost);
+  const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
+                                        quoted(token.info.label));
+  try {
+    return generate_and_check(token, spec);
+  } catch (const Error& error) {
+    try {
+      remove_leftovers(token, before, spec.label);
+    } catch (const Error& second) {
+      throw Error(error.kind(), fmt::format("{}: {}; what was begun could not be removed: {}",
+                                            doing, error.what(), second.what()))
+          .ckr(error.ckr())
+          .hint("see what is left with: hsmith key list");
+    }
+    throw error.during(doing);
+  }
+}
+
+}  // namespace hsmith::tokens

@@ -1,0 +1,233 @@
+#include "tokens/keys.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "pkcs11/names.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "tokens/reading.h"
+
+namespace hsmith::tokens {
+namespace {
+
+using pkcs11::Template;
+
+// More candidates than this help nobody.
+constexpr std::size_t kMostCandidates = 20;
+
+Template search_for(CK_OBJECT_CLASS object_class, const Selector& selector) {
+  Template wanted;
+  wanted.set_number(CKA_CLASS, object_class);
+  if (selector.label) wanted.set_text(CKA_LABEL, *selector.label);
+  if (selector.id) wanted.set(CKA_ID, *selector.id);
+  return wanted;
+}
+
+std::vector<Key> read_all(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> handles) {
+  std::vector<Key> keys;
+  for (const CK_OBJECT_HANDLE handle : handles)
+    keys.push_back(read_key(token, handle, CKO_PRIVATE_KEY));
+  return keys;
+}
+
+std::vector<std::string> uris_of(std::span<const Key> keys) {
+  std::vector<std::string> uris;
+  for (const Key& key : keys) uris.push_back(key.uri);
+  return uris;
+}
+
+[[noreturn]] void fail_not_found(const OpenToken& token, const Selector& selector) {
+  Template any;
+  any.set_number(CKA_CLASS, CKO_PRIVATE_KEY);
+  const std::vector<Key> keys = read_all(token, token.session->find(any, kMostCandidates));
+  std::vector<std::string> labels;
+  for (const Key& key : keys) labels.push_back(key.label);
+  const auto near = did_you_mean(selector.label.value_or(selector.text), labels);
+  throw Error(Kind::not_found,
+              fmt::format("find the key {} on the token {}: no private key matches",
+                          quoted(selector.text), quoted(token.info.label)))
+      .hint(near ? fmt::format("did you mean {}? all keys: hsmith key list", printable(*near))
+                 : "see the keys with: hsmith key list")
+      .candidates(uris_of(keys));
+}
+
+bool has_hits(const OpenToken& token, const Template& wanted) {
+  return !token.session->find(wanted, 1).empty();
+}
+
+}  // namespace
+
+Key find_one(const OpenToken& token, const Selector& selector) {
+  if (selector.type && *selector.type != ObjectType::private_key) {
+    throw Error(
+        Kind::usage,
+        fmt::format("find the key {}: a private key is meant here, the URI names another type",
+                    quoted(selector.text)));
+  }
+  const auto handles = token.session->find(search_for(CKO_PRIVATE_KEY, selector), kMostCandidates);
+  if (handles.empty()) fail_not_found(token, selector);
+  if (handles.size() == 1) return read_key(token, handles.front(), CKO_PRIVATE_KEY);
+  const std::vector<Key> keys = read_all(token, handles);
+  throw Error(Kind::ambiguous,
+              fmt::format("find the key {} on the token {}: {} private keys match",
+                          quoted(selector.text), quoted(token.info.label), keys.size()))
+      .hint("name one of them by its id, for example id:" + hex(keys.front().id))
+      .candidates(uris_of(keys));
+}
+
+namespace {
+
+// A public half that some other object gives for the key: from one place, or several that agree.
+class PublicHalf {
+ public:
+  explicit PublicHalf(const Key& key) : key_(key) {}
+
+  void add(EVP_PKEY* found) {
+    if (found_ && !ossl::same_public_key(found_.get(), found)) {
+      throw Error(Kind::mismatch,
+                  fmt::format("read the public key of {}: objects with its id hold different keys",
+                              key_.uri))
+          .hint("see them with: hsmith key list");
+    }
+    if (!found_) found_ = ossl::share(found);
+  }
+
+  // The certificate counts only as far as it can be read.
+  void add_certificate(ByteView der) {
+    const unsigned char* start = der.data();
+    const ossl::Certificate certificate(d2i_X509(nullptr, &start, static_cast<long>(der.size())));
+    EVP_PKEY* key = certificate ? X509_get0_pubkey(certificate.get()) : nullptr;
+    if (key != nullptr) add(key);
+  }
+
+  ossl::PKey take() {
+    if (found_) return std::move(found_);
+    throw Error(Kind::not_found,
+                fmt::format("read the public key of {}: the token does not have it", key_.uri))
+        .hint("no public key object and no certificate goes with the key; install its certificate");
+  }
+
+ private:
+  const Key& key_;
+  ossl::PKey found_;
+};
+
+}  // namespace
+
+ossl::PKey public_key_of(const OpenToken& token, const Key& key) {
+  if (key.public_key) return ossl::share(key.public_key.get());
+  PublicHalf half(key);
+  if (!key.id.empty()) {
+    Selector same_id;
+    same_id.id = key.id;
+    for (const auto handle :
+         token.session->find(search_for(CKO_PUBLIC_KEY, same_id), kMostCandidates)) {
+      const Key found = read_key(token, handle, CKO_PUBLIC_KEY);
+      if (found.public_key) half.add(found.public_key.get());
+    }
+    for (const auto handle :
+         token.session->find(search_for(CKO_CERTIFICATE, same_id), kMostCandidates)) {
+      half.add_certificate(read_certificate(token, handle).der);
+    }
+  }
+  return half.take();
+}
+
+ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
+  if (key.public_key) return ossl::share(key.public_key.get());
+  PublicHalf half(key);
+  for (const Key& found : inventory.public_keys) {
+    if (!key.id.empty() && found.id == key.id && found.public_key) half.add(found.public_key.get());
+  }
+  for (const TokenCertificate& found : inventory.certificates) {
+    if (!key.id.empty() && found.id == key.id) half.add_certificate(found.der);
+  }
+  return half.take();
+}
+
+void check_free(const OpenToken& token, const std::string& label, ByteView id) {
+  const auto taken = [&](const std::string& what) {
+    return Error(Kind::exists, fmt::format("use the {} on the token {}: it is taken", what,
+                                           quoted(token.info.label)))
+        .hint("see what has it with: hsmith key list");
+  };
+  Template same_label;
+  same_label.set_text(CKA_LABEL, label);
+  if (has_hits(token, same_label)) throw taken("label " + quoted(label));
+  if (id.empty()) return;
+  Template same_id;
+  same_id.set(CKA_ID, id);
+  if (has_hits(token, same_id)) throw taken("id " + hex(id));
+}
+
+KeyObjects objects_of(const Inventory& inventory, const Key& key) {
+  KeyObjects objects{key, {}, {}};
+  ossl::PKey half;
+  try {
+    half = public_key_of(inventory, key);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::not_found) throw;
+  }
+  const auto goes_along = [&](EVP_PKEY* other, const Bytes& other_id) {
+    if (other != nullptr && half) return ossl::same_public_key(other, half.get());
+    return !key.id.empty() && other_id == key.id;
+  };
+  for (const Key& other : inventory.public_keys) {
+    if (goes_along(other.public_key.get(), other.id)) objects.public_keys.push_back(other);
+  }
+  for (const TokenCertificate& other : inventory.certificates) {
+    const unsigned char* start = other.der.data();
+    const ossl::Certificate parsed(d2i_X509(nullptr, &start, static_cast<long>(other.der.size())));
+    EVP_PKEY* its_key = parsed ? X509_get0_pubkey(parsed.get()) : nullptr;
+    if (goes_along(its_key, other.id)) objects.certificates.push_back(other);
+  }
+  return objects;
+}
+
+void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label) {
+  Template labelled;
+  labelled.set_text(CKA_LABEL, label);
+  std::vector<CK_OBJECT_HANDLE> handles{objects.private_key.handle};
+  for (const Key& key : objects.public_keys) handles.push_back(key.handle);
+  for (const TokenCertificate& certificate : objects.certificates)
+    handles.push_back(certificate.handle);
+  static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
+  for (const CK_OBJECT_HANDLE handle : handles) {
+    try {
+      token.session->set(handle, labelled);
+      if (token.session->get(handle, kLabel).text(CKA_LABEL) == label) continue;
+    } catch (const Error& error) {
+      throw error.during(fmt::format("rename {} to {}", objects.private_key.uri, quoted(label)));
+    }
+    throw Error(Kind::token_failed, fmt::format("rename {} to {}: the token kept the old label",
+                                                objects.private_key.uri, quoted(label)));
+  }
+}
+
+void destroy(const OpenToken& token, const KeyObjects& objects) {
+  std::vector<CK_OBJECT_HANDLE> handles;
+  for (const TokenCertificate& certificate : objects.certificates)
+    handles.push_back(certificate.handle);
+  for (const Key& key : objects.public_keys) handles.push_back(key.handle);
+  handles.push_back(objects.private_key.handle);
+  for (const CK_OBJECT_HANDLE handle : handles) {
+    try {
+      token.session->destroy(handle);
+    } catch (const Error& error) {
+      throw error.during("delete " + objects.private_key.uri);
+    }
+  }
+  const Key& key = objects.private_key;
+  Selector gone;
+  gone.label = key.label;
+  if (!key.id.empty()) gone.id = key.id;
+  for (const auto handle :
+       token.session->find(search_for(CKO_PRIVATE_KEY, gone), kMostCandidates)) {
+    if (handle == key.handle) {
+      throw Error(Kind::token_failed, fmt::format("delete {}: the token still has it", key.uri));
+    }
+  }
+}
+
+}  // namespace hsmith::tokens

@@ -1,0 +1,106 @@
+// Keys on a token: found, listed, made, renamed and deleted.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pkcs11/session.h"
+#include "src/ossl/algorithms.h"
+#include "tokens/selector.h"
+#include "tokens/templates.h"
+#include "tokens/token.h"
+
+namespace hsmith::tokens {
+
+// What a token says of itself about a key: yes, no, or nothing.
+using Claim = std::optional<bool>;
+
+// One key object as the token described it at one moment. Texts are unescaped.
+struct Key {
+  CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+  CK_OBJECT_CLASS object_class = CKO_PRIVATE_KEY;
+  std::string label;
+  Bytes id;
+  std::optional<CK_KEY_TYPE> type;
+  const ossl::KeyType* curve = nullptr;  // EC and Ed25519, when the curve is one of ours
+  std::optional<CK_ULONG> value_size;    // AES, bytes
+  Claim sign, decrypt, derive, wrap, unwrap;
+  Claim sensitive, extractable, always_sensitive, never_extractable, local, modifiable;
+  bool always_authenticate = false;
+  std::string uri;
+  // The public half where the object itself gives it (CKA_PUBLIC_KEY_INFO, or RSA's numbers);
+  // shared because lists are copied.
+  std::shared_ptr<EVP_PKEY> public_key;
+};
+
+// An object that could not be read, so that it does not hide the others.
+struct BrokenObject {
+  CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+  CK_OBJECT_CLASS object_class = 0;
+  std::string reason;
+};
+
+struct TokenCertificate {
+  CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+  std::string label;
+  Bytes id;
+  Bytes der;
+  std::string uri;
+};
+
+// Everything on a token, read with one search a class and one call an object.
+struct Inventory {
+  std::vector<Key> private_keys;
+  std::vector<Key> public_keys;
+  std::vector<Key> secret_keys;
+  std::vector<TokenCertificate> certificates;
+  std::vector<BrokenObject> broken;
+};
+Inventory take_inventory(const OpenToken& token);
+
+// The private key that the selector names: exactly one, or not_found / ambiguous with URIs.
+Key find_one(const OpenToken& token, const Selector& selector);
+
+// The public half of a private key: from the key itself, else from the public key object or the
+// certificate that goes with it by id. Throws not_found when the token has none, mismatch when two
+// places disagree.
+ossl::PKey public_key_of(const OpenToken& token, const Key& key);
+// The same without asking the token again.
+ossl::PKey public_key_of(const Inventory& inventory, const Key& key);
+
+// Throws exists when a label or an id is taken by any key or certificate; an empty id is not
+// looked for.
+void check_free(const OpenToken& token, const std::string& label, ByteView id);
+
+struct Generated {
+  Key key;
+  std::vector<std::string> notes;  // what the token does not claim, or lets the key do besides
+};
+// Makes a pair, gives it its id, finds it again and reads its attributes: a key that is extractable
+// or readable is destroyed and reported. Whatever a failed generation left behind is removed.
+Generated generate(const OpenToken& token, const KeySpec& spec);
+
+// The objects that go together with a private key: itself, its public key, its certificates; by
+// public key, and by id where an object does not show its public key.
+struct KeyObjects {
+  Key private_key;
+  std::vector<Key> public_keys;
+  std::vector<TokenCertificate> certificates;
+};
+KeyObjects objects_of(const Inventory& inventory, const Key& key);
+
+// Gives the key and what goes with it another label, and reads it back.
+void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label);
+// Deletes certificate, public key and private key, in this order, and looks that they are gone.
+void destroy(const OpenToken& token, const KeyObjects& objects);
+
+// The URI by which hsmith names an object, canonical.
+std::string object_uri(const OpenToken& token, const std::string& label, ByteView id,
+                       ObjectType type);
+
+// "rsa:2048", "ec:p256", "aes:256"; "unknown" when the token does not say enough.
+std::string type_name(const Key& key);
+
+}  // namespace hsmith::tokens

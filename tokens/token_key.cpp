@@ -1,0 +1,268 @@
+#include "tokens/token_key.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <openssl/rand.h>
+
+#include "pkcs11/error.h"
+#include "pkcs11/names.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/ossl/check.h"
+#include "tokens/templates.h"
+
+namespace hsmith::tokens {
+namespace {
+
+using ossl::KeyAlgorithm;
+using ossl::Padding;
+using ossl::Scheme;
+using pkcs11::Mechanism;
+using pkcs11::Template;
+
+struct HashMechanism {
+  const char* digest;
+  CK_MECHANISM_TYPE hash;
+  CK_RSA_PKCS_MGF_TYPE mgf;
+};
+constexpr HashMechanism kHashes[] = {{"sha1", CKM_SHA_1, CKG_MGF1_SHA1},
+                                     {"sha256", CKM_SHA256, CKG_MGF1_SHA256},
+                                     {"sha384", CKM_SHA384, CKG_MGF1_SHA384},
+                                     {"sha512", CKM_SHA512, CKG_MGF1_SHA512}};
+
+Mechanism pss_mechanism(const ossl::DigestType& digest) {
+  for (const HashMechanism& entry : kHashes) {
+    if (std::string_view(digest.name) != entry.digest) continue;
+    return pkcs11::with_parameters(CKM_RSA_PKCS_PSS,
+                                   CK_RSA_PKCS_PSS_PARAMS{entry.hash, entry.mgf, digest.size});
+  }
+  throw Error(Kind::unsupported,
+              fmt::format("RSA-PSS with {} is not a PKCS#11 mechanism", digest.name));
+}
+
+// EMSA-PKCS1-v1_5 (RFC 8017, 9.2): 00 01 FF…FF 00 DigestInfo, as long as the modulus.
+Bytes padded_block(const EVP_PKEY* key, ByteView digest_info) {
+  const auto size = static_cast<std::size_t>(EVP_PKEY_get_size(key));
+  if (digest_info.size() + 11 > size)
+    throw Error(Kind::unsupported, "the key is too short for this digest");
+  Bytes block(size, 0xff);
+  block[0] = 0;
+  block[1] = 1;
+  block[size - digest_info.size() - 1] = 0;
+  std::copy(digest_info.begin(), digest_info.end(),
+            block.end() - static_cast<ptrdiff_t>(digest_info.size()));
+  return block;
+}
+
+class TokenKey : public ossl::RemoteKey {
+ public:
+  TokenKey(const OpenToken& token, const Key& key, ossl::PKey public_half, Signing signing)
+      : token_(token), key_(key), public_half_(std::move(public_half)), signing_(signing) {}
+
+  EVP_PKEY* public_key() const override { return public_half_.get(); }
+
+  Bytes sign(const Scheme& scheme, ByteView input) override {
+    const Bytes signature = unverified_signature(scheme, input);
+    if (ossl::verify(public_half_.get(), scheme, input, signature)) return signature;
+    throw Error(Kind::token_failed,
+                fmt::format("sign with {}: the token's signature does not verify with the "
+                            "key's public half; it was not given out",
+                            key_.uri))
+        .hint("key and public key may not belong together: hsmith key show");
+  }
+
+  // What the token answers, in the form that X.509 uses.
+  Bytes unverified_signature(const Scheme& scheme, ByteView input) {
+    try {
+      if (key_.sign != false) return signature_of(scheme, input);
+      if (signing_ == Signing::own_request) return signature_of_non_signer(scheme, input);
+    } catch (const Error& error) {
+      throw error.during("sign with " + key_.uri);
+    }
+    throw Error(Kind::unsupported,
+                fmt::format("sign with {}: the key was not made for signing", key_.uri))
+        .hint("make a key with --use sign");
+  }
+
+  Secret decrypt_pkcs1(ByteView ciphertext) override {
+    return token_.session->decrypt({CKM_RSA_PKCS, {}}, key_.handle, ciphertext, authenticate());
+  }
+
+  Secret derive(ByteView peer_point) override {
+    // The point goes raw; tokens that want it as an OCTET STRING (PKCS#11 2.20) get it so.
+    try {
+      return derive_with(peer_point);
+    } catch (const Error& error) {
+      if (error.ckr() != "CKR_MECHANISM_PARAM_INVALID" && error.ckr() != "CKR_ARGUMENTS_BAD") throw;
+      ossl::OctetString wrapped(ASN1_OCTET_STRING_new());
+      ossl::check(wrapped && ASN1_OCTET_STRING_set(wrapped.get(), peer_point.data(),
+                                                   static_cast<int>(peer_point.size())) == 1,
+                  "wrap a point");
+      return derive_with(ossl::der_of(i2d_ASN1_OCTET_STRING, wrapped.get()));
+    }
+  }
+
+ private:
+  std::function<void()> authenticate() const {
+    return key_.always_authenticate ? token_.authenticate : std::function<void()>{};
+  }
+
+  Bytes token_signature(const Mechanism& mechanism, ByteView input) const {
+    return token_.session->sign(mechanism, key_.handle, input, authenticate());
+  }
+
+  Bytes signature_of(const Scheme& scheme, ByteView input) const {
+    switch (ossl::algorithm_of(public_half_.get())) {
+      case KeyAlgorithm::ed25519:
+        return token_signature({CKM_EDDSA, {}}, input);
+      case KeyAlgorithm::ec:
+        return ossl::ecdsa_der_from_raw(public_half_.get(),
+                                        token_signature({CKM_ECDSA, {}}, input));
+      default:
+        if (scheme.padding == Padding::pss)
+          return token_signature(pss_mechanism(*scheme.digest), input);
+        return token_signature({CKM_RSA_PKCS, {}}, ossl::digest_info(*scheme.digest, input));
+    }
+  }
+
+  // Raw decryption changes nothing on the token, so it comes first; where the token does not have
+  // it, or the key is for ECDH, CKA_SIGN is set for one signature and taken back.
+  Bytes signature_of_non_signer(const Scheme& scheme, ByteView input) const {
+    const bool rsa_pkcs1 = scheme.padding == Padding::pkcs1 && key_.decrypt != false;
+    if (rsa_pkcs1) {
+      try {
+        const Bytes block =
+            padded_block(public_half_.get(), ossl::digest_info(*scheme.digest, input));
+        const Secret raw =
+            token_.session->decrypt({CKM_RSA_X_509, {}}, key_.handle, block, authenticate());
+        // Some tokens drop leading zeros.
+        Bytes signature(block.size() - std::min(block.size(), raw.size()), 0);
+        signature.insert(signature.end(), raw.reveal().begin(), raw.reveal().end());
+        return signature;
+      } catch (const Error& error) {
+        if (error.kind() != Kind::unsupported) throw;
+      }
+    }
+    return signature_while_allowed(scheme, input);
+  }
+
+  Bytes signature_while_allowed(const Scheme& scheme, ByteView input) const {
+    const auto writable =
+        pkcs11::Session::open(token_.module, token_.slot, pkcs11::Access::read_write);
+    const auto allow = [&](bool allowed) {
+      Template flag;
+      flag.set_bool(CKA_SIGN, allowed);
+      writable->set(key_.handle, flag);
+    };
+    try {
+      allow(true);
+    } catch (const Error& error) {
+      throw Error(Kind::unsupported,
+                  fmt::format("the key was not made for signing, and the token does not let it be "
+                              "changed: {}",
+                              error.what()))
+          .ckr(error.ckr());
+    }
+    std::optional<Bytes> signature;
+    std::optional<Error> failed;
+    try {
+      signature = signature_of(scheme, input);
+    } catch (const Error& error) {
+      failed = error;
+    }
+    allow(false);
+    static constexpr CK_ATTRIBUTE_TYPE kSign[] = {CKA_SIGN};
+    if (writable->get(key_.handle, kSign).flag(CKA_SIGN) != false) {
+      throw Error(Kind::token_failed,
+                  "the key stays able to sign: the token does not take it back");
+    }
+    writable->close();
+    if (failed) throw *failed;
+    return std::move(*signature);
+  }
+
+  Secret derive_with(ByteView point) const {
+    Bytes parameters = to_bytes(point);
+    const CK_ECDH1_DERIVE_PARAMS ecdh{CKD_NULL, 0, nullptr, parameters.size(), parameters.data()};
+    const auto size = static_cast<std::size_t>(EVP_PKEY_get_bits(public_half_.get()) + 7) / 8;
+    const CK_OBJECT_HANDLE secret = token_.session->derive(
+        pkcs11::with_parameters(CKM_ECDH1_DERIVE, ecdh), key_.handle, shared_secret_template(size));
+    static constexpr CK_ATTRIBUTE_TYPE kValue[] = {CKA_VALUE};
+    Secret value = Secret::take(token_.session->get(secret, kValue).bytes(CKA_VALUE));
+    token_.session->destroy(secret);
+    return value;
+  }
+
+  OpenToken token_;
+  Key key_;
+  ossl::PKey public_half_;
+  Signing signing_;
+};
+
+bool proves_by_signature(TokenKey& key) {
+  const ossl::Scheme scheme = ossl::choose_scheme(key.public_key(), "", "");
+  Bytes challenge(scheme.digest != nullptr ? scheme.digest->size : 32);
+  ossl::check(RAND_bytes(challenge.data(), static_cast<int>(challenge.size())) == 1,
+              "make a challenge");
+  return ossl::verify(key.public_key(), scheme, challenge,
+                      key.unverified_signature(scheme, challenge));
+}
+
+bool proves_by_decryption(TokenKey& key) {
+  std::array<unsigned char, 32> nonce;
+  ossl::check(RAND_bytes(nonce.data(), nonce.size()) == 1, "make a nonce");
+  const ossl::PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.public_key(), nullptr));
+  std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key.public_key()));
+  Bytes ciphertext(size);
+  ossl::check(context && EVP_PKEY_encrypt_init(context.get()) == 1 &&
+                  EVP_PKEY_encrypt(context.get(), ciphertext.data(), &size, nonce.data(),
+                                   nonce.size()) == 1,
+              "encrypt a nonce");
+  ciphertext.resize(size);
+  try {
+    return equal(key.decrypt_pkcs1(ciphertext).reveal(), nonce);
+  } catch (const Error& error) {
+    if (error.ckr() == "CKR_ENCRYPTED_DATA_INVALID" || error.ckr() == "CKR_GENERAL_ERROR" ||
+        error.ckr() == "CKR_ENCRYPTED_DATA_LEN_RANGE") {
+      return false;  // what tokens say when the padding under the wrong key is no padding
+    }
+    throw;
+  }
+}
+
+bool proves_by_agreement(TokenKey& key) {
+  const ossl::PKeyContext generator(EVP_PKEY_CTX_new_from_pkey(nullptr, key.public_key(), nullptr));
+  EVP_PKEY* made = nullptr;
+  ossl::check(generator && EVP_PKEY_keygen_init(generator.get()) == 1 &&
+                  EVP_PKEY_keygen(generator.get(), &made) == 1,
+              "make an ephemeral key");
+  const ossl::PKey ephemeral(made);
+  const ossl::PKeyContext agreement(EVP_PKEY_CTX_new_from_pkey(nullptr, ephemeral.get(), nullptr));
+  std::size_t size = 0;
+  ossl::check(agreement && EVP_PKEY_derive_init(agreement.get()) == 1 &&
+                  EVP_PKEY_derive_set_peer(agreement.get(), key.public_key()) == 1 &&
+                  EVP_PKEY_derive(agreement.get(), nullptr, &size) == 1,
+              "agree on a secret");
+  Bytes ours(size);
+  ossl::check(EVP_PKEY_derive(agreement.get(), ours.data(), &size) == 1, "agree on a secret");
+  const Secret expected = Secret::take(std::move(ours));
+  return equal(key.derive(ossl::public_key_bits(ephemeral.get())).reveal(), expected.reveal());
+}
+
+}  // namespace
+
+std::shared_ptr<ossl::RemoteKey> remote_key(const OpenToken& token, const Key& key,
+                                            Signing signing) {
+  return std::make_shared<TokenKey>(token, key, public_key_of(token, key), signing);
+}
+
+bool holds_private_half(const OpenToken& token, const Key& key, EVP_PKEY* public_key) {
+  if (key.public_key && !ossl::same_public_key(key.public_key.get(), public_key)) return false;
+  TokenKey token_key(token, key, ossl::share(public_key), Signing::anything);
+  if (key.sign != false) return proves_by_signature(token_key);
+  if (ossl::algorithm_of(public_key) == KeyAlgorithm::rsa) return proves_by_decryption(token_key);
+  return proves_by_agreement(token_key);
+}
+
+}  // namespace hsmith::tokens
