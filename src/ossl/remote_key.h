@@ -31,7 +31,9 @@ class RemoteKey {
 
 // The key as an EVP_PKEY of hsmith's own provider in a library context of its own: X509_REQ_sign,
 // X509_sign, CMS_add1_signer and the like use it as they use any other key. It keeps the RemoteKey
-// alive. What the RemoteKey throws comes out of the next ossl::check() as itself.
+// alive, and so does every X509_REQ or CMS structure that OpenSSL puts it into. What the RemoteKey
+// throws comes out of the next ossl::check() as itself. It signs only: verify with public_key().
+// PSS is as in Scheme; another salt or MGF1 digest is refused as unsupported, SHA-1 as refused.
 PKey as_pkey(std::shared_ptr<RemoteKey> key);
 
 }  // namespace hsmith::ossl

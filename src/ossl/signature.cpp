@@ -1,10 +1,12 @@
 // Signatures: what an RSA key encrypts, the two forms of ECDSA, and verification.
 #include <openssl/err.h>
+#include <openssl/provider.h>
 #include <openssl/rsa.h>
 
 #include "src/base/error.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
+#include "src/ossl/provider.h"
 
 namespace hsmith::ossl {
 namespace {
@@ -52,6 +54,13 @@ std::size_t ecdsa_width(const EVP_PKEY* key) {
 
 Error malformed_ecdsa(const std::string& why) {
   return Error(Kind::malformed, "read an ECDSA signature: " + why);
+}
+
+// A key from as_pkey(): its provider signs and does not verify.
+bool is_remote(const EVP_PKEY* key) {
+  const OSSL_PROVIDER* provider = EVP_PKEY_get0_provider(key);
+  return provider != nullptr &&
+         std::string_view(OSSL_PROVIDER_get0_name(provider)) == kProviderName;
 }
 
 bool verify_message(EVP_PKEY* key, ByteView message, ByteView signature) {
@@ -121,6 +130,11 @@ Bytes algorithm_identifier(const EVP_PKEY* key, const Scheme& scheme) {
 
 bool verify(EVP_PKEY* key, const Scheme& scheme, ByteView digest_or_message, ByteView signature) {
   ERR_set_mark();
+  PKey public_half;
+  if (is_remote(key)) {
+    public_half = public_key_from_spki(spki_of(key));
+    key = public_half.get();
+  }
   const bool verified = scheme.digest == nullptr
                             ? verify_message(key, digest_or_message, signature)
                             : verify_digest(key, scheme, digest_or_message, signature);

@@ -1,15 +1,14 @@
-// Looking at the error that something throws.
+// The hsmith::Error that something throws, for tests that read its message.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include "src/base/error.h"
 
-namespace hsmith::test {
+namespace hsmith::tests {
 
-// The error that `action` throws; when it throws none, a failure and an error of kind internal.
 template <typename Action>
-Error error_of(Action&& action) {
+Error error_of(Action action) {
   try {
     action();
   } catch (const Error& error) {
@@ -19,4 +18,4 @@ Error error_of(Action&& action) {
   return Error(Kind::internal, "nothing was thrown");
 }
 
-}  // namespace hsmith::test
+}  // namespace hsmith::tests
