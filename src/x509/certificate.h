@@ -32,7 +32,7 @@ struct CertificateFacts {
   std::time_t not_before = 0;
   std::time_t not_after = 0;
   ExtensionFacts extensions;
-  std::string key_type;  // "rsa:2048"
+  std::string key_type;  // "rsa:2048"; the algorithm's OID when hsmith cannot read it
   int key_bits = 0;
   std::string key_sha256;  // of the SubjectPublicKeyInfo, hex
   std::string signature_algorithm;
@@ -40,10 +40,10 @@ struct CertificateFacts {
   bool is_ca = false;
   bool self_issued = false;  // issuer = subject
 };
-// Throws malformed for a time, a key or an extension that cannot be read.
+// Throws malformed for a time or an extension that cannot be read.
 CertificateFacts certificate_facts(X509* certificate);
 
-// The key of a certificate, borrowed. Throws malformed.
+// The key of a certificate, borrowed. Throws malformed, or unsupported for an unknown algorithm.
 EVP_PKEY* public_key_of(X509* certificate);
 std::string certificate_sha256(X509* certificate);
 bool same_certificate(const X509* a, const X509* b);

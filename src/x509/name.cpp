@@ -4,12 +4,12 @@
 #include <array>
 #include <cstring>
 #include <fmt/format.h>
-#include <map>
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
+#include "src/x509/public_key.h"
 
 namespace hsmith::x509 {
 namespace {
@@ -249,13 +249,6 @@ class NameReader {
   std::size_t at_ = 0;
 };
 
-std::string oid_text(const ASN1_OBJECT* object) {
-  std::array<char, 256> buffer{};
-  const int size = OBJ_obj2txt(buffer.data(), static_cast<int>(buffer.size()), object, 1);
-  if (size <= 0) return "0.0";
-  return std::string(buffer.data(), std::min<std::size_t>(static_cast<std::size_t>(size), 255));
-}
-
 std::string type_text(const X509_NAME_ENTRY* entry) {
   const std::string oid = oid_text(X509_NAME_ENTRY_get_object(entry));
   const AttributeType* known = type_named(oid);
@@ -390,5 +383,9 @@ std::string last_value(const X509_NAME* name, std::string_view type) {
 }
 
 bool same_name(const X509_NAME* a, const X509_NAME* b) { return X509_NAME_cmp(a, b) == 0; }
+
+bool same_encoding(const X509_NAME* a, const X509_NAME* b) {
+  return equal(ossl::der_of(i2d_X509_NAME, a), ossl::der_of(i2d_X509_NAME, b));
+}
 
 }  // namespace hsmith::x509

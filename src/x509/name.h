@@ -37,6 +37,9 @@ std::vector<SubjectPart> name_parts(const X509_NAME* name);
 // The last value of a type, as a Windows or OpenSSL program would read it; "" when there is none.
 std::string last_value(const X509_NAME* name, std::string_view type);
 
+// As RFC 5280, 7.1 compares: case and runs of spaces do not count.
 bool same_name(const X509_NAME* a, const X509_NAME* b);
+// Byte for byte.
+bool same_encoding(const X509_NAME* a, const X509_NAME* b);
 
 }  // namespace hsmith::x509

@@ -48,10 +48,10 @@ struct RequestFacts {
   bool signature_ok = false;
   std::vector<std::string> attributes;  // names or dotted OIDs
 };
-// Throws malformed for a key or an extension that cannot be read.
+// Throws malformed for an extension that cannot be read.
 RequestFacts request_facts(X509_REQ* request);
 
-// The key of a request, borrowed. Throws malformed.
+// The key of a request, borrowed. Throws malformed, or unsupported for an unknown algorithm.
 EVP_PKEY* public_key_of(X509_REQ* request);
 
 }  // namespace hsmith::x509

@@ -1,0 +1,247 @@
+#include "src/x509/input.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <optional>
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/ossl/check.h"
+#include "src/ossl/handles.h"
+
+namespace hsmith::x509 {
+namespace {
+
+constexpr std::size_t kMostBlocks = 10000;
+constexpr std::string_view kBegin = "-----BEGIN ";
+constexpr std::string_view kEnd = "-----END ";
+constexpr std::string_view kDashes = "-----";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+using RevocationList = std::unique_ptr<X509_CRL, ossl::Deleter<X509_CRL_free>>;
+
+// Gives the lines of a text one by one: ends are LF, CRLF or CR.
+class Lines {
+ public:
+  explicit Lines(ByteView content) : rest_(as_text(content)) {
+    if (rest_.substr(0, kByteOrderMark.size()) == kByteOrderMark) {
+      rest_.remove_prefix(kByteOrderMark.size());
+    }
+  }
+
+  bool next(std::string_view& line) {
+    if (rest_.empty()) return false;
+    const std::size_t end = rest_.find_first_of("\r\n");
+    line = trim(rest_.substr(0, end));
+    const bool both = end != std::string_view::npos && rest_.substr(end, 2) == "\r\n";
+    rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + (both ? 2 : 1));
+    ++number_;
+    return true;
+  }
+  std::size_t number() const { return number_; }
+
+ private:
+  std::string_view rest_;
+  std::size_t number_ = 0;
+};
+
+// The label of "-----BEGIN label-----".
+std::optional<std::string> label_of(std::string_view line, std::string_view start) {
+  if (line.substr(0, start.size()) != start) return std::nullopt;
+  line.remove_prefix(start.size());
+  if (line.size() < kDashes.size() || line.substr(line.size() - kDashes.size()) != kDashes) {
+    return std::nullopt;
+  }
+  line.remove_suffix(kDashes.size());
+  if (line.empty() || line.size() > 64) return std::nullopt;
+  return std::string(line);
+}
+
+[[noreturn]] void refuse_line(std::string_view input, std::size_t line, std::string_view cause) {
+  throw Error(Kind::malformed, fmt::format("read {}: line {}: {}", quoted(input), line, cause));
+}
+
+std::optional<Bytes> decode_base64(const std::string& text) {
+  const std::size_t end = text.find_last_not_of('=');
+  const std::size_t padding = text.size() - (end == std::string::npos ? 0 : end + 1);
+  if (text.empty() || text.size() % 4 != 0 || padding > 2) return std::nullopt;
+  if (text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") <
+      text.size() - padding) {
+    return std::nullopt;
+  }
+  Bytes bytes(text.size() / 4 * 3);
+  const int size =
+      EVP_DecodeBlock(bytes.data(), as_bytes(text).data(), static_cast<int>(text.size()));
+  if (size < 0) return std::nullopt;
+  bytes.resize(bytes.size() - padding);
+  return bytes;
+}
+
+// Reads up to the end line of the block that has begun.
+PemBlock read_block(Lines& lines, std::string label, std::string_view input) {
+  const bool secret = label.find("PRIVATE KEY") != std::string::npos;
+  const std::size_t first = lines.number();
+  std::string base64;
+  std::string_view line;
+  while (lines.next(line)) {
+    if (const auto end = label_of(line, kEnd)) {
+      if (*end != label) {
+        refuse_line(input, lines.number(), fmt::format("{} ends as {}", label, quoted(*end)));
+      }
+      if (secret) return {std::move(label), {}};
+      auto der = decode_base64(base64);
+      if (!der)
+        refuse_line(input, first, fmt::format("the {} that begins here is not Base64", label));
+      return {std::move(label), std::move(*der)};
+    }
+    if (!secret) base64 += line;
+  }
+  refuse_line(input, first, fmt::format("the {} that begins here has no end line", label));
+}
+
+void refuse_utf16(ByteView content, std::string_view input) {
+  if (content.size() < 2) return;
+  const bool little = content[0] == 0xff && content[1] == 0xfe;
+  const bool big = content[0] == 0xfe && content[1] == 0xff;
+  if (!little && !big) return;
+  throw Error(Kind::malformed, fmt::format("read {}: it is UTF-16 text", quoted(input)))
+      .hint("convert it first: iconv -f UTF-16 -t UTF-8");
+}
+
+// Tag and header size of an element, also in BER's indefinite form; enough to tell files apart.
+struct Header {
+  int tag = -1;
+  std::size_t size = 0;
+};
+Header header_at(ByteView bytes) {
+  if (bytes.size() < 2) return {};
+  const unsigned char length = bytes[1];
+  const std::size_t extra = length < 0x80 ? 0 : length & 0x7fu;
+  if (extra > 4 || bytes.size() < 2 + extra) return {};
+  return {bytes[0], 2 + extra};
+}
+
+// What stands after an INTEGER at the start of a SEQUENCE: keys and PKCS#12 begin so.
+std::string kind_after_version(ByteView bytes) {
+  if (bytes.size() < 3 || bytes[1] != 1) return "";
+  const int version = bytes[2];
+  const int next = header_at(bytes.subspan(3)).tag;
+  if (version == 3 && next == 0x30) return "a PKCS#12 file";
+  if (version <= 1 && (next == 0x30 || next == 0x02 || next == 0x04)) return "a private key";
+  return "";
+}
+
+template <typename Handle, auto D2i>
+bool parses(ByteView der) {
+  const unsigned char* at = der.data();
+  const Handle object(D2i(nullptr, &at, static_cast<long>(der.size())));
+  return object != nullptr;
+}
+
+}  // namespace
+
+bool looks_like_pem(ByteView content) {
+  const std::string_view text = as_text(content);
+  for (std::size_t at = text.find(kBegin); at != std::string_view::npos;
+       at = text.find(kBegin, at + 1)) {
+    const std::string_view before = text.substr(0, at);
+    if (before.empty() || before == kByteOrderMark) return true;
+    const std::size_t line = before.find_last_not_of(" \t");
+    if (line == std::string_view::npos || before[line] == '\n' || before[line] == '\r') return true;
+  }
+  return false;
+}
+
+std::vector<PemBlock> pem_blocks(ByteView content, std::string_view input) {
+  refuse_utf16(content, input);
+  std::vector<PemBlock> blocks;
+  Lines lines(content);
+  std::string_view line;
+  while (lines.next(line)) {
+    auto label = label_of(line, kBegin);
+    if (!label) continue;
+    if (blocks.size() == kMostBlocks) {
+      refuse_line(input, lines.number(), fmt::format("more than {} PEM blocks", kMostBlocks));
+    }
+    blocks.push_back(read_block(lines, std::move(*label), input));
+  }
+  return blocks;
+}
+
+std::string pem(std::string_view label, ByteView der) {
+  std::string base64((der.size() + 2) / 3 * 4 + 1, '\0');
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()), der.data(),
+                  static_cast<int>(der.size()));
+  base64.pop_back();  // the terminator
+  std::string text = fmt::format("-----BEGIN {}-----\n", label);
+  for (std::size_t at = 0; at < base64.size(); at += 64) text += base64.substr(at, 64) + "\n";
+  return text + fmt::format("-----END {}-----\n", label);
+}
+
+std::string kind_of_pem(std::string_view label) {
+  static constexpr std::array<std::pair<std::string_view, const char*>, 11> kLabels{{
+      {"CERTIFICATE", "a certificate"},
+      {"X509 CERTIFICATE", "a certificate"},
+      {"TRUSTED CERTIFICATE", "a certificate"},
+      {"CERTIFICATE REQUEST", "a certificate request"},
+      {"NEW CERTIFICATE REQUEST", "a certificate request"},
+      {"X509 CRL", "a certificate revocation list"},
+      {"PKCS7", "a PKCS#7 file"},
+      {"CMS", "a CMS file"},
+      {"PKCS #7 SIGNED DATA", "a PKCS#7 file"},
+      {"PUBLIC KEY", "a public key"},
+      {"ATTRIBUTE CERTIFICATE", "an attribute certificate"},
+  }};
+  for (const auto& [known, kind] : kLabels) {
+    if (label == known) return kind;
+  }
+  if (label.find("PRIVATE KEY") != std::string_view::npos) return "a private key";
+  return fmt::format("PEM of the type {}", quoted(label));
+}
+
+std::string kind_of_der(ByteView der) {
+  const Header outer = header_at(der);
+  if (outer.tag != 0x30) return "nothing that hsmith knows";
+  const ByteView inside = der.subspan(outer.size);
+  const Header first = header_at(inside);
+  if (first.tag == 0x06) return "a PKCS#7 or CMS file";
+  if (first.tag == 0x02) {
+    const std::string kind = kind_after_version(inside);
+    return kind.empty() ? "nothing that hsmith knows" : kind;
+  }
+  std::string kind = "nothing that hsmith knows";
+  if (parses<ossl::Certificate, d2i_X509>(der)) {
+    kind = "a certificate";
+  } else if (parses<ossl::Request, d2i_X509_REQ>(der)) {
+    kind = "a certificate request";
+  } else if (parses<RevocationList, d2i_X509_CRL>(der)) {
+    kind = "a certificate revocation list";
+  } else if (parses<ossl::PKey, d2i_PUBKEY>(der)) {
+    kind = "a public key";
+  } else if (header_at(inside.subspan(std::min(first.size, inside.size()))).tag == 0x06) {
+    kind = "an encrypted private key";
+  }
+  ossl::clear_errors();
+  return kind;
+}
+
+std::size_t der_element_size(ByteView der) {
+  if (der.size() < 2 || (der[0] & 0x1f) == 0x1f) return 0;
+  std::size_t header = 2;
+  std::size_t length = der[1];
+  if (length >= 0x80) {
+    const std::size_t octets = length & 0x7f;
+    if (octets == 0 || octets > 4 || der.size() < 2 + octets || der[2] == 0) return 0;
+    length = 0;
+    for (std::size_t i = 0; i < octets; ++i) length = length << 8 | der[2 + i];
+    if (length < 0x80) return 0;
+    header += octets;
+  }
+  return length <= der.size() - header ? header + length : 0;
+}
+
+}  // namespace hsmith::x509
