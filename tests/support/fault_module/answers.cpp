@@ -111,7 +111,9 @@ void falsify(const Rule& rule, CK_ATTRIBUTE& attribute) {
   if (rule.action == Action::attribute_length) {
     attribute.ulValueLen = rule.length.changed(attribute.ulValueLen);
   }
-  if (rule.action == Action::attribute_flip && attribute.pValue != nullptr) {
+  const bool read =
+      attribute.pValue != nullptr && attribute.ulValueLen != CK_UNAVAILABLE_INFORMATION;
+  if (rule.action == Action::attribute_flip && read) {
     flip(rule, {static_cast<unsigned char*>(attribute.pValue), attribute.ulValueLen});
   }
 }

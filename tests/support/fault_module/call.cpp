@@ -10,6 +10,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "tests/support/fault_module/operation.h"
 #include "tests/support/fault_module/state.h"
 
 namespace hsmith::fault {
@@ -35,6 +36,13 @@ void write_log(const Call& call, const std::string& result) {
   const Arguments& given = call.arguments;
   std::string line = std::to_string(call.sequence) + " " + name_of(call.function) + " " + result;
   if (given.mechanism) line += " mechanism=" + name_of(Names::ckm, *given.mechanism);
+  for (const auto& attributes : given.templates) {
+    line += " attributes=";
+    for (const CK_ATTRIBUTE& attribute : attributes) {
+      if (line.back() != '=') line += ',';
+      line += name_of(Names::cka, attribute.type);
+    }
+  }
   if (given.input) line += " in=" + std::to_string(*given.input);
   if (call.result == CKR_OK && given.output && given.output->length != nullptr) {
     line += given.asks_size() ? " size=" : " out=";
@@ -47,6 +55,11 @@ void write_log(const Call& call, const std::string& result) {
   state().log(line + " pid=" + std::to_string(getpid()));
 }
 
+[[noreturn]] void fail_assertion(const Rule& rule, const Call& call, const std::string& why) {
+  write_log(call, "-");
+  state().fail_assertion(rule, why);
+}
+
 [[noreturn]] void hang(const Call& call) {
   write_log(call, "-");
   for (;;) pause();
@@ -56,6 +69,10 @@ void write_log(const Call& call, const std::string& result) {
 void die(const Call& call, int signal) {
   write_log(call, "-");
   raise(signal);
+}
+
+void end_operation(const Call& call) {
+  end_operation(*state().real, call.function, call.arguments.session);
 }
 
 void leave_thread() {
@@ -84,9 +101,11 @@ void act_before(const Rule& rule, Call& call) {
   switch (rule.action) {
     case Action::fail:
       call.result = rule.number;
+      if (call.result != CKR_BUFFER_TOO_SMALL) end_operation(call);
       return;
     case Action::ok_without_writing:
       call.result = CKR_OK;
+      if (!std::string_view(name_of(call.function)).ends_with("Update")) end_operation(call);
       return;
     case Action::hide_mechanism:
       call.result = CKR_MECHANISM_INVALID;
@@ -208,20 +227,20 @@ void check_template(const Rule& rule, const Call& call) {
     if (object_class == nullptr || !equal(*object_class, wanted)) return;
   }
   const CK_ATTRIBUTE* found = find(attributes, rule.attribute);
-  if (rule.value && found == nullptr) state().fail_assertion(rule, "it is absent");
-  if (rule.value && !equal(*found, *rule.value)) state().fail_assertion(rule, "it differs");
-  if (!rule.value && found != nullptr) state().fail_assertion(rule, "it is there");
+  if (rule.value && found == nullptr) fail_assertion(rule, call, "it is absent");
+  if (rule.value && !equal(*found, *rule.value)) fail_assertion(rule, call, "it differs");
+  if (!rule.value && found != nullptr) fail_assertion(rule, call, "it is there");
 }
 
 void check_assertion(const Rule& rule, const Call& call) {
   const bool about = rule.function == Function::any || rule.function == call.function;
   switch (rule.action) {
     case Action::assert_at_most:
-      if (about && state().count(rule) > rule.number) state().fail_assertion(rule, "one more");
+      if (about && state().count(rule) > rule.number) fail_assertion(rule, call, "it is one more");
       return;
     case Action::assert_never:
       if (about && (rule.after == Function::any || state().counted(rule) > 0)) {
-        state().fail_assertion(rule, "");
+        fail_assertion(rule, call, "it is called");
       }
       if (rule.after == call.function) state().count(rule);
       return;

@@ -18,6 +18,7 @@ struct Output {
 };
 
 struct Arguments {
+  CK_SESSION_HANDLE session = 0;  // the first argument, where that is a session
   std::optional<CK_MECHANISM_TYPE> mechanism;
   std::vector<std::span<const CK_ATTRIBUTE>> templates;
   std::optional<CK_ULONG> input;  // bytes the caller hands in, PINs included

@@ -38,11 +38,15 @@ void note_pairs(Arguments& to, First first, Second second, Rest... rest) {
   note_pairs(to, second, rest...);
 }
 
-template <Function F, typename... Given>
-Arguments describe(Tag<F>, Given... given) {
+void note_session(Arguments& to, CK_ULONG first) { to.session = first; }
+void note_session(Arguments&, ...) {}
+
+template <Function F, typename First, typename... Rest>
+Arguments describe(Tag<F>, First first, Rest... rest) {
   Arguments arguments;
-  (note(arguments, given), ...);
-  note_pairs(arguments, given...);
+  note_session(arguments, first);
+  (note(arguments, rest), ...);
+  note_pairs(arguments, first, rest...);
   return arguments;
 }
 

@@ -127,8 +127,8 @@ void State::log(const std::string& line) const {
 }
 
 void State::fail_assertion(const Rule& rule, const std::string& why) const {
-  const std::string line = "ASSERTION FAILED: line " + std::to_string(rule.line) + ": " +
-                           rule.text + (why.empty() ? "" : ": " + why);
+  const std::string line =
+      "ASSERTION FAILED: line " + std::to_string(rule.line) + ": " + rule.text + ": " + why;
   std::fprintf(stderr, "hsmith_fault_module: %s\n", line.c_str());
   log(line);
   _exit(kAssertionStatus);
