@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string_view>
 
-namespace hsmith::test {
+namespace hsmith::tests {
 
 // A path below $HSMITH_SHARED, by default ../shared next to the repository. It need not be there:
 // a test that finds it absent skips itself.
@@ -16,4 +16,4 @@ inline std::filesystem::path shared_data(std::string_view below) {
   return repository.parent_path() / "shared" / below;
 }
 
-}  // namespace hsmith::test
+}  // namespace hsmith::tests

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <sys/stat.h>
 
-namespace hsmith::test {
+namespace hsmith::tests {
 
 class TemporaryFolder {
  public:
@@ -40,4 +40,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace hsmith::test
+}  // namespace hsmith::tests

@@ -8,8 +8,8 @@
 namespace hsmith::tokens {
 namespace {
 
-using test::error_of;
 using testing::HasSubstr;
+using tests::error_of;
 
 TEST(Selector, TakesABareLabel) {
   const Selector selector = parse_selector("web");

@@ -11,9 +11,9 @@
 namespace hsmith::tokens {
 namespace {
 
-using test::error_of;
 using testing::HasSubstr;
 using testing::Not;
+using tests::error_of;
 
 std::string message_of(std::string_view text) {
   const Error error = error_of([&] { parse_uri(text); });
@@ -235,7 +235,7 @@ std::optional<std::string> part_of(const Uri& uri, const std::string& name) {
 }
 
 TEST(Uri, PassesTheCollectedConformanceCases) {
-  std::ifstream file(test::shared_data("data/conformance/pkcs11-uri/cases.json"));
+  std::ifstream file(tests::shared_data("data/conformance/pkcs11-uri/cases.json"));
   if (!file) GTEST_SKIP() << "skipped: no conformance data";
   const auto cases = nlohmann::json::parse(file);
   ASSERT_GE(cases.size(), 26u);
