@@ -5,23 +5,21 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
-#include "src/x509/certificate.h"
-#include "src/x509/extensions.h"
+#include "src/x509/alt_names.h"
 #include "src/x509/name.h"
+#include "src/x509/path_rules.h"
 
 namespace hsmith::x509 {
 namespace {
 
-constexpr std::size_t kMostProblems = 64;
 constexpr std::size_t kMostCertificates = 10000;
 
-using NameConstraints = std::unique_ptr<NAME_CONSTRAINTS, ossl::Deleter<NAME_CONSTRAINTS_free>>;
-
 // What each purpose is to OpenSSL 3.0. It knows none for code signing and key recovery, and takes
-// an encryption certificate for no e-mail certificate: check_usage() sees to these.
+// an encryption certificate for no e-mail certificate: check_rules() sees to these.
 struct PurposeInfo {
   const char* name;
   Purpose purpose;
@@ -69,14 +67,17 @@ std::string reason_of(int error, const X509* certificate) {
   }
 }
 
-void add_problem(Verdict& verdict, int depth, const X509* certificate, std::string reason) {
-  const bool known = std::any_of(
-      verdict.problems.begin(), verdict.problems.end(),
-      [&](const PathProblem& one) { return one.depth == depth && one.reason == reason; });
-  if (known || verdict.problems.size() >= kMostProblems) return;
-  const std::string subject =
-      certificate == nullptr ? "" : name_text(X509_get_subject_name(certificate));
-  verdict.problems.push_back({depth, subject, std::move(reason)});
+// What the callback below needs.
+struct Watch {
+  Verdict verdict;
+  std::time_t time;
+};
+
+// notAfter is the last moment that counts (RFC 5280, 4.1.2.5); to OpenSSL it is too late.
+bool is_last_moment(int error, const X509* certificate, std::time_t time) {
+  std::tm utc{};
+  return error == X509_V_ERR_CERT_HAS_EXPIRED &&
+         ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) == 1 && timegm(&utc) == time;
 }
 
 // Collects every problem instead of stopping at the first. A path with a problem is never good,
@@ -84,11 +85,16 @@ void add_problem(Verdict& verdict, int depth, const X509* certificate, std::stri
 int note_problem(int ok, X509_STORE_CTX* context) noexcept {
   if (ok == 1) return 1;
   try {
+    auto& watch = *static_cast<Watch*>(X509_STORE_CTX_get_app_data(context));
     const X509* certificate = X509_STORE_CTX_get_current_cert(context);
     if (certificate == nullptr) certificate = X509_STORE_CTX_get0_cert(context);
-    add_problem(*static_cast<Verdict*>(X509_STORE_CTX_get_app_data(context)),
-                X509_STORE_CTX_get_error_depth(context), certificate,
-                reason_of(X509_STORE_CTX_get_error(context), certificate));
+    const int error = X509_STORE_CTX_get_error(context);
+    if (is_last_moment(error, certificate, watch.time)) {
+      X509_STORE_CTX_set_error(context, X509_V_OK);
+      return 1;
+    }
+    add_problem(watch.verdict, X509_STORE_CTX_get_error_depth(context), certificate,
+                reason_of(error, certificate));
     return 1;
   } catch (...) {
     ossl::keep_current_exception();
@@ -115,11 +121,15 @@ Wanted wanted_of(const PathOptions& options) {
     wanted.ip = host_ip;
     return wanted;
   }
+  const auto is_ascii = [](char c) { return c > 0x20 && c < 0x7f; };
   std::vector<std::string> notices;
-  wanted.host = dns_name(options.host, notices).value;
-  if (wanted.host.front() == '*') {
+  // A host in ASCII is compared as it is, also when IDNA would not allow it.
+  wanted.host = std::all_of(options.host.begin(), options.host.end(), is_ascii)
+                    ? options.host
+                    : dns_name(options.host, notices).value;
+  if (wanted.host.find('*') != std::string::npos || wanted.host.size() > 253) {
     throw Error(Kind::usage,
-                fmt::format("verify for the host {}: it is a wildcard", quoted(options.host)));
+                fmt::format("verify for the host {}: it is no host name", quoted(options.host)));
   }
   return wanted;
 }
@@ -148,17 +158,12 @@ void add_policy(X509_VERIFY_PARAM* parameters, const std::string& oid) {
 
 void set_parameters(X509_VERIFY_PARAM* parameters, const PathOptions& options,
                     const Wanted& wanted) {
-  if (options.security_level < 0 || options.security_level > 5) {
-    throw Error(Kind::usage, "the security level: it must be 0 to 5");
-  }
+  const int level = options.security_level.value_or(options.purpose == Purpose::server ? 2 : 1);
+  if (level < 0 || level > 5) throw Error(Kind::usage, "the security level: it must be 0 to 5");
   const PurposeInfo& purpose = info_of(options.purpose);
   bool ok = X509_VERIFY_PARAM_set_flags(parameters, flags_of(options)) == 1;
   X509_VERIFY_PARAM_set_time(parameters, options.time);
-  X509_VERIFY_PARAM_set_auth_level(parameters, options.security_level);
-  if (options.max_depth) {
-    if (*options.max_depth < 0) throw Error(Kind::usage, "the depth: it must not be negative");
-    X509_VERIFY_PARAM_set_depth(parameters, *options.max_depth);
-  }
+  X509_VERIFY_PARAM_set_auth_level(parameters, level);
   if (purpose.openssl_purpose != 0) {
     ok = ok && X509_VERIFY_PARAM_set_purpose(parameters, purpose.openssl_purpose) == 1;
   }
@@ -176,77 +181,6 @@ void set_parameters(X509_VERIFY_PARAM* parameters, const PathOptions& options,
   }
   ossl::check(ok, "prepare the verification");
   for (const std::string& oid : options.policies) add_policy(parameters, oid);
-}
-
-bool allows(const std::vector<std::string>& list, std::string_view wanted) {
-  return list.empty() || std::find(list.begin(), list.end(), wanted) != list.end();
-}
-
-// Where OpenSSL has no such purpose: the leaf must name it, an authority may leave it out or name
-// any (RFC 5280, 4.2.1.12).
-void check_usage(Verdict& verdict, std::string_view purpose,
-                 const std::vector<std::string>& key_usages) {
-  for (std::size_t i = 0; i < verdict.chain.size(); ++i) {
-    const X509* certificate = verdict.chain[i].get();
-    const auto facts = read_extensions(X509_get0_extensions(certificate));
-    const auto& purposes = facts.extended_key_usage;
-    const bool named = std::find(purposes.begin(), purposes.end(), purpose) != purposes.end();
-    const bool ok = named || (i > 0 && allows(purposes, "anyExtendedKeyUsage"));
-    const int depth = static_cast<int>(i);
-    if (!ok) add_problem(verdict, depth, certificate, fmt::format("it is not for {}", purpose));
-    const bool usable = std::any_of(key_usages.begin(), key_usages.end(), [&](const auto& usage) {
-      return allows(facts.key_usage, usage);
-    });
-    if (i == 0 && !usable) {
-      add_problem(verdict, depth, certificate,
-                  fmt::format("its key usage has not {}", fmt::join(key_usages, " or ")));
-    }
-  }
-}
-
-// An e-mail certificate signs, decrypts, or does both.
-void check_email_usage(Verdict& verdict) {
-  for (std::size_t i = 0; i < verdict.chain.size(); ++i) {
-    X509* certificate = verdict.chain[i].get();
-    const int is_authority = i > 0 ? 1 : 0;
-    const bool ok = X509_check_purpose(certificate, X509_PURPOSE_SMIME_SIGN, is_authority) == 1 ||
-                    X509_check_purpose(certificate, X509_PURPOSE_SMIME_ENCRYPT, is_authority) == 1;
-    if (!ok) add_problem(verdict, static_cast<int>(i), certificate, "it is not for e-mail");
-  }
-}
-
-void check_purpose(Verdict& verdict, Purpose purpose) {
-  if (purpose == Purpose::email) check_email_usage(verdict);
-  if (purpose == Purpose::codesign) check_usage(verdict, "codeSigning", {"digitalSignature"});
-  if (purpose == Purpose::kra) check_usage(verdict, "kra", {"keyEncipherment", "keyAgreement"});
-}
-
-void check_emails(Verdict& verdict, X509* leaf, const std::vector<std::string>& emails) {
-  for (const std::string& email : emails) {
-    if (X509_check_email(leaf, email.data(), email.size(), 0) != 1) {
-      add_problem(verdict, 0, leaf, fmt::format("it is not good for {}", quoted(email)));
-    }
-  }
-}
-
-// A wildcard may match a host that the authority must not vouch for: "*.example.com" passes the
-// exclusion of bar.example.com and yet covers it. So the host itself is checked too.
-void check_host_constraints(Verdict& verdict, const std::string& host) {
-  const ossl::Certificate stand_in(ossl::check_ptr(X509_new(), "make a certificate"));
-  const AltName name{AltNameKind::dns, host};
-  const ossl::GeneralNames names = general_names({&name, 1});
-  ossl::check(X509_add1_ext_i2d(stand_in.get(), NID_subject_alt_name, names.get(), 0, 0) == 1,
-              "make a certificate");
-  for (std::size_t i = 1; i < verdict.chain.size(); ++i) {
-    const X509* authority = verdict.chain[i].get();
-    const NameConstraints constraints(static_cast<NAME_CONSTRAINTS*>(
-        X509_get_ext_d2i(authority, NID_name_constraints, nullptr, nullptr)));
-    if (constraints != nullptr &&
-        NAME_CONSTRAINTS_check(stand_in.get(), constraints.get()) != X509_V_OK) {
-      add_problem(verdict, static_cast<int>(i), authority,
-                  fmt::format("it may not vouch for the host {}", quoted(host)));
-    }
-  }
 }
 
 ossl::Store store_of(std::span<const ossl::Certificate> anchors) {
@@ -267,11 +201,131 @@ ossl::CertificateStack stack_of(std::span<const ossl::Certificate> certificates)
   return stack;
 }
 
-void keep_chain(Verdict& verdict, X509_STORE_CTX* context) {
-  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context);
+// One run of OpenSSL and of our own rules.
+Verdict check_path(X509* leaf, std::span<const ossl::Certificate> untrusted,
+                   std::span<const ossl::Certificate> anchors, const PathOptions& options,
+                   const Wanted& wanted) {
+  const ossl::Store store = store_of(anchors);
+  const ossl::CertificateStack others = stack_of(untrusted);
+  const ossl::StoreContext context(ossl::check_ptr(X509_STORE_CTX_new(), "prepare verification"));
+  ossl::check(X509_STORE_CTX_init(context.get(), store.get(), leaf, others.get()) == 1,
+              "prepare the verification");
+  set_parameters(X509_STORE_CTX_get0_param(context.get()), options, wanted);
+  Watch watch{{}, options.time};
+  X509_STORE_CTX_set_app_data(context.get(), &watch);
+  X509_STORE_CTX_set_verify_cb(context.get(), note_problem);
+
+  const int answer = X509_verify_cert(context.get());
+  ossl::check(answer >= 0, "verify the path");
+  Verdict verdict = std::move(watch.verdict);
+  if (answer == 0 && verdict.problems.empty()) {
+    add_problem(verdict, 0, leaf, reason_of(X509_STORE_CTX_get_error(context.get()), leaf));
+  }
+  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
   for (int i = 0; i < sk_X509_num(chain); ++i) {
     verdict.chain.push_back(ossl::share(sk_X509_value(chain, i)));
   }
+  check_rules(verdict, options, wanted.host);
+  verdict.ok = answer == 1 && verdict.problems.empty();
+  ossl::clear_errors();
+  return verdict;
+}
+
+// A certificate of a path, and whether it was given as an anchor.
+struct Step {
+  X509* certificate = nullptr;
+  bool trusted = false;
+};
+
+bool same_authority(const X509* a, const X509* b) {
+  return X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) == 0 &&
+         equal(ossl::der_of(i2d_X509_PUBKEY, X509_get_X509_PUBKEY(a)),
+               ossl::der_of(i2d_X509_PUBKEY, X509_get_X509_PUBKEY(b)));
+}
+
+// OpenSSL follows one path and does not turn back. This looks for the others, by names and
+// signatures, within bounds: a hostile heap of certificates must not cost more than a moment.
+// What the anchors say of an authority replaces what was given as chain, so that a limit that
+// stands there is not walked around.
+class PathFinder {
+ public:
+  PathFinder(std::span<const ossl::Certificate> untrusted,
+             std::span<const ossl::Certificate> anchors, bool partial_chain)
+      : partial_chain_(partial_chain) {
+    for (const ossl::Certificate& anchor : anchors) steps_.push_back({anchor.get(), true});
+    for (const ossl::Certificate& one : untrusted) {
+      const bool shadowed = std::any_of(anchors.begin(), anchors.end(), [&](const auto& anchor) {
+        return same_authority(anchor.get(), one.get());
+      });
+      if (!shadowed) steps_.push_back({one.get(), false});
+    }
+  }
+
+  // Each path from the leaf to an anchor, both included.
+  std::vector<std::vector<Step>> find(X509* leaf) {
+    path_ = {{leaf, false}};
+    extend();
+    return std::move(found_);
+  }
+
+ private:
+  static constexpr std::size_t kMostPaths = 32;
+  static constexpr std::size_t kLongestPath = 24;
+  static constexpr int kMostSignatures = 256;
+
+  bool issued(X509* issuer) {
+    X509* subject = path_.back().certificate;
+    if (X509_check_issued(issuer, subject) != X509_V_OK || signatures_ >= kMostSignatures) {
+      return false;
+    }
+    ++signatures_;
+    EVP_PKEY* key = X509_get0_pubkey(issuer);
+    return key != nullptr && X509_verify(subject, key) == 1;
+  }
+
+  bool is_end(const Step& step) const {
+    return step.trusted &&
+           (partial_chain_ || X509_check_issued(step.certificate, step.certificate) == X509_V_OK);
+  }
+
+  void extend() {
+    for (const Step& step : steps_) {
+      if (found_.size() >= kMostPaths) return;
+      const bool used = std::any_of(path_.begin(), path_.end(), [&](const Step& one) {
+        return X509_cmp(one.certificate, step.certificate) == 0;
+      });
+      if (used || !issued(step.certificate)) continue;
+      path_.push_back(step);
+      if (is_end(step)) {
+        found_.push_back(path_);
+      } else if (path_.size() < kLongestPath) {
+        extend();
+      }
+      path_.pop_back();
+    }
+  }
+
+  bool partial_chain_;
+  std::vector<Step> steps_;
+  std::vector<Step> path_;
+  std::vector<std::vector<Step>> found_;
+  int signatures_ = 0;
+};
+
+bool same_chain(const std::vector<ossl::Certificate>& a, const std::vector<Step>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const Step& two) {
+    return X509_cmp(one.get(), two.certificate) == 0;
+  });
+}
+
+Verdict check_steps(const std::vector<Step>& path, const PathOptions& options,
+                    const Wanted& wanted) {
+  std::vector<ossl::Certificate> untrusted;
+  std::vector<ossl::Certificate> anchors;
+  for (std::size_t i = 1; i < path.size(); ++i) {
+    (path[i].trusted ? anchors : untrusted).push_back(ossl::share(path[i].certificate));
+  }
+  return check_path(path.front().certificate, untrusted, anchors, options, wanted);
 }
 
 }  // namespace
@@ -296,26 +350,21 @@ Verdict verify_path(X509* leaf, std::span<const ossl::Certificate> untrusted,
                                          kMostCertificates));
   }
   const Wanted wanted = wanted_of(options);
-  const ossl::Store store = store_of(anchors);
-  const ossl::CertificateStack others = stack_of(untrusted);
-  const ossl::StoreContext context(ossl::check_ptr(X509_STORE_CTX_new(), "prepare verification"));
-  ossl::check(X509_STORE_CTX_init(context.get(), store.get(), leaf, others.get()) == 1,
-              "prepare the verification");
-  set_parameters(X509_STORE_CTX_get0_param(context.get()), options, wanted);
-  Verdict verdict;
-  X509_STORE_CTX_set_app_data(context.get(), &verdict);
-  X509_STORE_CTX_set_verify_cb(context.get(), note_problem);
-
-  const bool found = X509_verify_cert(context.get()) == 1;
-  const int error = X509_STORE_CTX_get_error(context.get());
-  if (!found && verdict.problems.empty()) add_problem(verdict, 0, leaf, reason_of(error, leaf));
-  keep_chain(verdict, context.get());
-  check_purpose(verdict, options.purpose);
-  check_emails(verdict, leaf, options.emails);
-  if (!wanted.host.empty()) check_host_constraints(verdict, wanted.host);
-  verdict.ok = found && verdict.problems.empty();
+  Verdict first = check_path(leaf, untrusted, anchors, options, wanted);
+  if (first.ok) return first;
+  PathFinder finder(untrusted, anchors, options.partial_chain);
+  for (const std::vector<Step>& path : finder.find(leaf)) {
+    if (same_chain(first.chain, path)) continue;
+    Verdict other = check_steps(path, options, wanted);
+    if (other.ok) {
+      other.other_paths = std::move(first.other_paths);
+      other.other_paths.push_back({std::move(first.chain), std::move(first.problems)});
+      return other;
+    }
+    first.other_paths.push_back({std::move(other.chain), std::move(other.problems)});
+  }
   ossl::clear_errors();
-  return verdict;
+  return first;
 }
 
 }  // namespace hsmith::x509

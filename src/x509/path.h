@@ -26,8 +26,9 @@ struct PathOptions {
   std::vector<std::string> emails;
   std::optional<int> max_depth;  // intermediates between anchor and leaf
   bool partial_chain = false;    // an anchor need not be self-signed
-  bool strict = false;           // RFC 5280 to the letter
-  int security_level = 1;        // as OpenSSL counts: 0 ... 5
+  bool strict = false;  // RFC 5280 to the letter; servers: the CA/Browser Forum's rules too
+  // As OpenSSL counts, 0 to 5. Not given: 2 (112 bits) for servers, else 1 (80 bits).
+  std::optional<int> security_level;
   // The inputs of RFC 5280, 6.1.1. No policies: any.
   std::vector<std::string> policies;
   bool explicit_policy = false;
@@ -41,10 +42,16 @@ struct PathProblem {
   std::string reason;   // one line
 };
 
-struct Verdict {
-  bool ok = false;
+struct Path {
   std::vector<ossl::Certificate> chain;  // leaf first, as far as it could be built
   std::vector<PathProblem> problems;
+};
+
+struct Verdict {
+  bool ok = false;
+  std::vector<ossl::Certificate> chain;  // of the path that is good, else of the first one tried
+  std::vector<PathProblem> problems;     // empty when ok
+  std::vector<Path> other_paths;         // tried, and not good
   bool revocation_checked = false;
 };
 
