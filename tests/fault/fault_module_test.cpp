@@ -35,8 +35,6 @@ void sign_and_verify(FaultClient& client) {
 
 std::string text_of(std::span<const CK_BYTE> field) { return {field.begin(), field.end()}; }
 
-// --- The script and the environment.
-
 TEST_F(FaultModuleTest, ForwardsEveryCallWhenItHasNoScript) {
   const Outcome outcome = run_with({}, sign_and_verify);
   EXPECT_EQ(outcome.exit_status, 0) << outcome.errors;
@@ -153,8 +151,6 @@ TEST_F(FaultModuleTest, ExportsNothingButItsFunctionList) {
   dlclose(library);
 }
 
-// --- The log and the counters.
-
 TEST_F(FaultModuleTest, LogsEachCallWithItsNumberAndResultButNoPin) {
   run("fail C_Sign 1 CKR_DEVICE_REMOVED", [](FaultClient& client) {
     client.start();
@@ -184,8 +180,6 @@ TEST_F(FaultModuleTest, KeepsItsCountsAcrossProcessesInACounterFile) {
   EXPECT_EQ(run_with(environment, sign_three_times).said, "CKR_DEVICE_ERROR CKR_OK CKR_OK");
   EXPECT_THAT(log(), HasSubstr("\n13 C_GetFunctionList CKR_OK "));
 }
-
-// --- Instead of the call, before it, after it.
 
 TEST_F(FaultModuleTest, FailsTheCallsThatTheCountNames) {
   const auto said = [&](const std::string& when) {

@@ -1,5 +1,6 @@
 #include "tests/support/fault_module/words.h"
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -89,7 +90,8 @@ std::vector<Line> split_script(std::string_view script, std::string_view separat
   std::size_t number = 1;
   for (std::size_t at = 0; at < script.size(); ++number) {
     const std::size_t end = end_of_rule(script, separators, at);
-    const std::string_view text = script.substr(at, end - at);
+    std::string_view text = script.substr(at, end - at);
+    text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
     try {
       Line line{.number = number, .text = std::string(text), .words = words_of(text)};
       if (!line.words.empty()) lines.push_back(std::move(line));
