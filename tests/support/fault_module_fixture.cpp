@@ -220,6 +220,7 @@ Outcome FaultModuleTest::run(const std::string& script,
 
 Outcome FaultModuleTest::run_with(const std::map<std::string, std::string>& environment,
                                   const std::function<void(FaultClient&)>& client) {
+  std::fflush(nullptr);  // or the child would write what is still buffered once more
   const pid_t child = fork();
   if (child == 0) {
     redirect(folder_ / "out", STDOUT_FILENO);
