@@ -291,6 +291,26 @@ TEST(RemoteKey, CanBeMadeAgainAfterTheLastOneWent) {
   EXPECT_EQ(EVP_PKEY_eq(again.get(), memory->public_key()), 1);
 }
 
+TEST(RemoteKey, InMemoryDecryptsWhatWasEncryptedToIt) {
+  const auto memory = MemoryKey::generate("rsa:2048");
+  const PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, memory->public_key(), nullptr));
+  ASSERT_EQ(EVP_PKEY_encrypt_init(context.get()), 1);
+  Bytes sealed(256);
+  std::size_t size = sealed.size();
+  ASSERT_EQ(EVP_PKEY_encrypt(context.get(), sealed.data(), &size, as_bytes("secret").data(), 6), 1);
+  EXPECT_EQ(as_text(memory->decrypt_pkcs1(sealed).reveal()), "secret");
+  EXPECT_EQ(memory->decryptions, 1);
+}
+
+TEST(RemoteKey, InMemoryAgreesWithItsPeerOnASecret) {
+  const auto a = MemoryKey::generate("ec:p384");
+  const auto b = MemoryKey::generate("ec:p384");
+  const Secret here = a->derive(public_key_bits(b->public_key()));
+  const Secret there = b->derive(public_key_bits(a->public_key()));
+  EXPECT_EQ(here.size(), 48u);
+  EXPECT_EQ(hex(here.reveal()), hex(there.reveal()));
+}
+
 TEST(RemoteKey, IsRefusedWhenItIsOfAnotherKind) {
   const auto memory =
       std::make_shared<MemoryKey>(PKey(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519")));
