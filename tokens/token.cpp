@@ -135,6 +135,17 @@ OpenToken start_once(const Reach& reach, Access access, Login login, const PinSo
   return token;
 }
 
+// The PIN stays in memory for keys that want their own login before each operation.
+void keep_pin(OpenToken& token, std::optional<Secret> pin) {
+  const auto kept = std::make_shared<Secret>(pin ? std::move(*pin) : Secret());
+  token.authenticate = [session = token.session, kept] {
+    pkcs11::check(session->login(CKU_CONTEXT_SPECIFIC, kept->reveal()), "C_Login");
+  };
+  token.change_pin = [session = token.session, kept](const Secret& new_pin) {
+    session->set_pin(kept->reveal(), new_pin.reveal());
+  };
+}
+
 }  // namespace
 
 TokenChoice parse_token_choice(const std::string& text) {
@@ -191,6 +202,12 @@ std::string token_uri(const TokenInfo& token) {
 
 std::shared_ptr<Module> start_module(const Reach& reach) {
   return Module::load({reach.module_path, reach.module_init, reach.trace});
+}
+
+std::shared_ptr<void> lock_module(const Reach& reach) {
+  if (!quirks_of(reach.module_path).rewrites_at_login) return nullptr;
+  return std::make_shared<FileLock>(
+      FileLock::acquire(reach.lock_folder / module_lock_name(reach.module_path), kLockWait));
 }
 
 std::shared_ptr<void> lock_token(const Reach& reach, const TokenInfo& token) {
@@ -264,23 +281,12 @@ OpenToken open_token(const Reach& reach, Access access, Login login,
                    *reach.environment);
     }
   }
-  std::optional<FileLock> lock;
-  if (rewrites)
-    lock = FileLock::acquire(reach.lock_folder / module_lock_name(reach.module_path), kLockWait);
+  const std::shared_ptr<void> lock = lock_module(reach);
   for (int attempt = 1;; ++attempt) {
     try {
       OpenToken token =
           start_once(reach, access, login, source ? &*source : nullptr, pin, pin_is_read);
-      if (pin) {
-        auto kept = std::make_shared<Secret>(std::move(*pin));
-        token.authenticate = [session = token.session, kept] {
-          pkcs11::check(session->login(CKU_CONTEXT_SPECIFIC, kept->reveal()), "C_Login");
-        };
-      } else if (login == Login::user) {
-        token.authenticate = [session = token.session] {
-          pkcs11::check(session->login(CKU_CONTEXT_SPECIFIC, {}), "C_Login");
-        };
-      }
+      if (login != Login::none) keep_pin(token, std::move(pin));
       return token;
     } catch (const Error& error) {
       // Programs without our lock may be rewriting the token: only what they cause is tried again.

@@ -56,6 +56,8 @@ struct OpenToken {
   // Logs the user in for one operation of a key with CKA_ALWAYS_AUTHENTICATE; called between
   // C_SignInit and C_Sign.
   std::function<void()> authenticate;
+  // Replaces the PIN that was logged in with by another (C_SetPIN).
+  std::function<void(const Secret& new_pin)> change_pin;
 };
 
 // Finds exactly the one token that is meant, reads its flags, opens a session and logs in once:
@@ -65,8 +67,9 @@ struct OpenToken {
 OpenToken open_token(const Reach& reach, pkcs11::Access access, Login login,
                      const PinOptions& pin_options);
 
-// The module alone, and the one slot that is meant, for commands that look at or initialise tokens.
+// The module alone, for commands that initialise tokens; and the lock that its start may need.
 std::shared_ptr<pkcs11::Module> start_module(const Reach& reach);
+std::shared_ptr<void> lock_module(const Reach& reach);
 
 // The lock around changes of one token: held from before the first to after the last change.
 std::shared_ptr<void> lock_token(const Reach& reach, const pkcs11::TokenInfo& token);

@@ -1,0 +1,267 @@
+#include "cli/app.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace hsmith::cli {
+namespace {
+
+// No core dump and no debugger: a PIN is in memory from now on.
+void harden() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+std::string version_text() {
+  return fmt::format("hsmith {}\n{}\np11-kit {} (PKCS#11 interface and configuration)\n",
+                     HSMITH_VERSION, OpenSSL_version(OPENSSL_VERSION), HSMITH_P11_KIT_VERSION);
+}
+
+void add_global_options(CLI::App& app, GlobalOptions& o) {
+  app.add_option("--module", o.module, "PKCS#11 library: a path, or a name that p11-kit knows");
+  app.add_option("--module-init", o.module_init, "Initialisation string of the module");
+  app.add_option("--token", o.token, "Token: its label, serial:…, or a PKCS#11 URI");
+  app.add_option("--slot", o.slot, "Slot id (these move between runs; better use --token)");
+  app.add_option("--pin-source", o.pin_source,
+                 "env:NAME, file:PATH, fd:N, cmd:COMMAND, prompt, pinpad");
+  app.add_option("--so-pin-source", o.so_pin_source, "The same for the security officer's PIN");
+  app.add_option("--config", o.config, "Configuration file (TOML)");
+  app.add_option("--state", o.state, "Folder for pending requests, journal and logs");
+  app.add_option("--trace", o.trace, "Append every PKCS#11 call to this file, PINs masked");
+  app.add_flag("--json", o.json, "One JSON object on standard output; never a prompt");
+  app.add_flag("--batch", o.batch, "Never ask");
+  app.add_flag("--yes", o.yes, "Consent to what would be confirmed");
+  app.add_flag("--plan", o.plan, "Check everything, list what would change, change nothing");
+  app.add_flag("--force", o.force, "Replace an existing output file");
+  app.add_flag("--use-last-try", o.use_last_try, "Send a PIN although it is the last try");
+  app.add_flag("--retry-pin", o.retry_pin, "Send a PIN although the last one was refused");
+  app.add_flag("-q,--quiet", o.quiet, "Less on standard error");
+  app.add_flag("-v,--verbose", o.verbose, "More on standard error");
+  for (CLI::Option* option : app.get_options()) option->group("Global options");
+}
+
+// Options are declared only for the command that the arguments name: a start costs less so.
+struct Named {
+  std::string noun;
+  std::string verb;
+};
+
+Named named_command(int argc, char** argv) {
+  Named named;
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const auto is_noun = [](const std::string& word) {
+    return std::any_of(nouns().begin(), nouns().end(),
+                       [&](const Noun& n) { return word == n.name; });
+  };
+  const auto noun = std::find_if(words.begin(), words.end(), is_noun);
+  if (noun == words.end()) return named;
+  named.noun = *noun;
+  const auto is_verb = [&](const std::string& word) {
+    return std::any_of(commands().begin(), commands().end(), [&](const Command& c) {
+      return named.noun == c.noun && c.verb != nullptr && word == c.verb;
+    });
+  };
+  const auto verb = std::find_if(noun + 1, words.end(), is_verb);
+  if (verb != words.end()) named.verb = *verb;
+  return named;
+}
+
+void add_commands(CLI::App& app, Context& context, const Named& named) {
+  for (const Noun& noun : nouns()) {
+    CLI::App* group = app.add_subcommand(noun.name, noun.about);
+    if (named.noun != noun.name) continue;
+    bool has_verbs = false;
+    for (const Command& command : commands()) {
+      if (named.noun != command.noun) continue;
+      if (command.verb == nullptr) {
+        command.add(*group, context);
+        continue;
+      }
+      has_verbs = true;
+      CLI::App* verb = group->add_subcommand(command.verb, command.about);
+      if (named.verb.empty() || named.verb == command.verb) command.add(*verb, context);
+    }
+    if (has_verbs) group->require_subcommand(1);
+  }
+  app.require_subcommand(1);
+}
+
+std::vector<std::string> known_words(const Named& named) {
+  std::vector<std::string> words;
+  if (named.noun.empty()) {
+    for (const Noun& noun : nouns()) words.emplace_back(noun.name);
+  }
+  for (const Command& command : commands()) {
+    if (named.noun == command.noun && command.verb != nullptr) words.emplace_back(command.verb);
+  }
+  return words;
+}
+
+std::vector<std::string> known_options(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
+    for (const CLI::Option* option : level->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  return names;
+}
+
+const CLI::App& innermost(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : innermost(*chosen.front());
+}
+
+std::string help_command(const CLI::App& app) {
+  std::string path;
+  for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
+    path = path.empty() ? level->get_name() : level->get_name() + " " + path;
+  }
+  return path + " --help";
+}
+
+// CLI11's words for wrong arguments, as one of our errors with the nearest right word.
+Error usage_error(const CLI::ParseError& error, const CLI::App& app, const Named& named, int argc,
+                  char** argv) {
+  const CLI::App& chosen = innermost(app);
+  std::string message = error.what();
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::optional<std::string> near;
+  const std::vector<std::string> extras = app.remaining(true);
+  if (!extras.empty()) {
+    const std::string& word = extras.front();
+    const bool option = word.starts_with("-");
+    message = fmt::format("{}: there is no such {}", quoted(word.substr(0, word.find('='))),
+                          option ? "option" : "command or argument here");
+    near = did_you_mean(word.substr(0, word.find('=')),
+                        option ? known_options(chosen) : known_words(named));
+  } else if (argc > 1 && named.noun.empty() && argv[1][0] != '-') {
+    message = fmt::format("{}: there is no such command", quoted(std::string_view(argv[1])));
+    near = did_you_mean(argv[1], known_words(named));
+  }
+  return Error(Kind::usage, message)
+      .hint(near ? fmt::format("did you mean {}?", *near) : "see " + help_command(chosen));
+}
+
+Json error_json(const Error& error) {
+  Json json{{"kind", info(error.kind()).name}, {"message", json_text(error.what())}};
+  if (!error.hint().empty()) json["hint"] = json_text(error.hint());
+  if (!error.ckr().empty()) json["ckr"] = error.ckr();
+  if (!error.candidates().empty()) {
+    json["candidates"] = Json::array();
+    for (const std::string& uri : error.candidates()) json["candidates"].push_back(json_text(uri));
+  }
+  return json;
+}
+
+void print_json(const Context& context, int exit, const Json* data, const Error* error) {
+  Json envelope{{"command", context.command}, {"ok", exit == 0}, {"exit", exit}};
+  if (data != nullptr) envelope["data"] = *data;
+  if (error != nullptr) envelope["error"] = error_json(*error);
+  envelope["warnings"] = Json::array();
+  for (const std::string& warning : context.warnings)
+    envelope["warnings"].push_back(json_text(warning));
+  const std::string text = envelope.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  write_file("-", as_bytes(text), kPublicFile, Replace::yes);
+}
+
+int print_error(const Context& context, const Error& error) {
+  fmt::print(stderr, "hsmith: {}\n", error.what());
+  for (const std::string& uri : error.candidates())
+    fmt::print(stderr, "hsmith: candidate: {}\n", uri);
+  if (!error.hint().empty()) fmt::print(stderr, "hsmith: hint: {}\n", error.hint());
+  if (context.options.json) print_json(context, error.exit_status(), nullptr, &error);
+  return error.exit_status();
+}
+
+void print_outcome(const Context& context, const Outcome& outcome) {
+  if (context.options.json) {
+    if (outcome.raw) {
+      throw Error(Kind::usage, "print binary output as JSON: that does not go together")
+          .hint("name a file with -o");
+    }
+    print_json(context, outcome.exit, &outcome.data, nullptr);
+    return;
+  }
+  if (outcome.raw && isatty(STDOUT_FILENO) != 0) {
+    throw Error(Kind::usage, "print binary output on a terminal: refused")
+        .hint("name a file with -o");
+  }
+  write_file("-", outcome.raw ? ByteView(*outcome.raw) : as_bytes(outcome.text), kPublicFile,
+             Replace::yes);
+}
+
+void load_settings(Context& context) {
+  context.environment = take_environment();
+  if (context.options.state) context.environment.state_folder = *context.options.state;
+  context.config =
+      load_config(context.options.config ? context.options.config : variable("HSMITH_CONFIG"),
+                  context.environment);
+}
+
+// What the arguments ask for; the exit status.
+int run(int argc, char** argv, Context& context) {
+  CLI::App app("Keys that live on PKCS#11 devices and never leave them", "hsmith");
+  app.fallthrough();
+  app.set_help_all_flag("");
+  add_global_options(app, context.options);
+  app.set_version_flag("--version", version_text);
+  const Named named = named_command(argc, argv);
+  context.command = named.verb.empty() ? named.noun : named.noun + " " + named.verb;
+  add_commands(app, context, named);
+  app.footer(
+      "Each command has its own --help, with examples.\n"
+      "Examples:\n  hsmith quickstart\n  hsmith key list --json");
+  // --json counts for errors of the arguments as well, wherever it stands.
+  context.options.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", innermost(app).help());
+    return 0;
+  } catch (const CLI::CallForVersion&) {
+    fmt::print("{}", version_text());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    throw usage_error(error, app, named, argc, argv);
+  }
+  load_settings(context);
+  const Outcome outcome = context.run();
+  print_outcome(context, outcome);
+  return outcome.exit;
+}
+
+}  // namespace
+
+int run_app(int argc, char** argv) {
+  harden();
+  Context context;
+  try {
+    return run(argc, argv, context);
+  } catch (const Error& error) {
+    try {
+      return print_error(context, error);
+    } catch (const Error&) {  // standard output is closed: the status still tells
+      return error.exit_status();
+    }
+  } catch (const std::exception& error) {
+    return print_error(context,
+                       Error(Kind::internal, fmt::format("internal error: {}", error.what()))
+                           .hint("this is a fault of hsmith; please report it"));
+  }
+}
+
+}  // namespace hsmith::cli

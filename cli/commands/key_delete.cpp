@@ -1,0 +1,53 @@
+// hsmith key delete: private key, public key and certificate, shown first.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "tokens/keys.h"
+
+namespace hsmith::cli {
+namespace {
+
+std::vector<Change> changes_of(const tokens::KeyObjects& objects) {
+  std::vector<Change> changes;
+  for (const auto& certificate : objects.certificates)
+    changes.push_back({Change::Kind::destroy, certificate.uri});
+  for (const auto& key : objects.public_keys) changes.push_back({Change::Kind::destroy, key.uri});
+  changes.push_back({Change::Kind::destroy, objects.private_key.uri});
+  return changes;
+}
+
+Outcome run(const std::string& name, Context& context) {
+  const tokens::Selector selector = tokens::parse_selector(name);
+  const tokens::Reach way = reach_to_destroy(context, &selector);
+  const tokens::OpenToken token =
+      open_for_user(context, pkcs11::Access::read_write, way, &selector);
+  const auto lock = tokens::lock_token(way, token.info);
+  const tokens::Key key = tokens::find_one(token, selector);
+  const tokens::KeyObjects objects = tokens::objects_of(tokens::take_inventory(token), key);
+  const std::vector<Change> changes = changes_of(objects);
+  if (context.options.plan) return planned(changes);
+  confirm(context, changes);
+  tokens::destroy(token, objects);
+  Outcome outcome;
+  outcome.data["deleted"] = Json::array();
+  for (const Change& change : changes) {
+    outcome.data["deleted"].push_back(change.what);
+    outcome.text += fmt::format("deleted {}\n", change.what);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+void add_key_delete(CLI::App& command, Context& context) {
+  auto name = std::make_shared<std::string>();
+  command.add_option("KEY", *name, "Label, id:HEX or PKCS#11 URI")->required();
+  command.footer(
+      "Examples:\n  hsmith key delete old --token prod --plan\n  hsmith key delete old --token "
+      "prod --yes");
+  command.callback(
+      [name, &context] { context.run = [name, &context] { return run(*name, context); }; });
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,127 @@
+// hsmith key list: one row a key, with its certificate.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include "cli/commands.h"
+#include "cli/key_output.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+
+namespace hsmith::cli {
+namespace {
+
+using tokens::Inventory;
+using tokens::Key;
+using tokens::TokenCertificate;
+
+struct Options {
+  std::string type;
+  std::string use;
+  std::string label;
+  bool without_certificate = false;
+};
+
+// A key, and what its certificate says, where it has one that can be read.
+struct Row {
+  const Key* key;
+  std::string certificate;  // subject
+  std::optional<std::time_t> expires;
+};
+
+// The certificates of a key by public key or id; the one that is valid longest speaks for it.
+Row row_of(const Inventory& inventory, const Key& key) {
+  Row row{&key, {}, {}};
+  for (const TokenCertificate& there : tokens::objects_of(inventory, key).certificates) {
+    try {
+      const ossl::Certificate parsed = x509::certificate_from_der(there.der, there.uri);
+      const x509::CertificateFacts facts = x509::certificate_facts(parsed.get());
+      if (row.expires && *row.expires >= facts.not_after) continue;
+      row.certificate = facts.subject;
+      row.expires = facts.not_after;
+    } catch (const Error& error) {
+      if (row.certificate.empty()) row.certificate = "(cannot be read)";
+    }
+  }
+  return row;
+}
+
+bool is_wanted(const Options& options, const Row& row) {
+  const std::string type = tokens::type_name(*row.key);
+  const bool type_fits =
+      options.type.empty() || type == options.type || type.starts_with(options.type + ":");
+  const std::vector<std::string> uses = split(uses_text(*row.key), ',');
+  const bool use_fits =
+      options.use.empty() || std::find(uses.begin(), uses.end(), options.use) != uses.end();
+  const bool label_fits =
+      options.label.empty() || fnmatch(options.label.c_str(), row.key->label.c_str(), 0) == 0;
+  return type_fits && use_fits && label_fits &&
+         !(options.without_certificate && !row.certificate.empty());
+}
+
+Json row_json(const Row& row) {
+  Json json = key_json(*row.key);
+  if (!row.certificate.empty()) json["certificate"] = json_text(row.certificate);
+  if (row.expires) json["expires"] = rfc3339(*row.expires);
+  return json;
+}
+
+std::vector<std::string> row_text(const Row& row) {
+  return {printable(row.key->label, 60),
+          hex(row.key->id).substr(0, 16) + (row.key->id.size() > 8 ? "…" : ""),
+          tokens::type_name(*row.key),
+          uses_text(*row.key),
+          protection_text(*row.key),
+          row.certificate.empty() ? "-" : printable(row.certificate, 60),
+          row.expires ? rfc3339(*row.expires).substr(0, 10) : "-"};
+}
+
+Outcome run(const Options& options, Context& context) {
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
+  const Inventory inventory = tokens::take_inventory(token);
+  Outcome outcome;
+  outcome.data["token"] = tokens::token_uri(token.info);
+  outcome.data["keys"] = Json::array();
+  std::vector<std::vector<std::string>> rows;
+  const auto add = [&](const Key& key) {
+    const Row row = row_of(inventory, key);
+    if (!is_wanted(options, row)) return;
+    outcome.data["keys"].push_back(row_json(row));
+    rows.push_back(row_text(row));
+  };
+  for (const Key& key : inventory.private_keys) add(key);
+  for (const Key& key : inventory.secret_keys) add(key);
+  for (const tokens::BrokenObject& broken : inventory.broken) {
+    const std::string what =
+        fmt::format("object {} on the token cannot be read: {}", broken.handle, broken.reason);
+    context.warn(what);
+  }
+  if (!rows.empty()) {
+    outcome.text =
+        table({"LABEL", "ID", "TYPE", "USE", "PROTECTION", "CERTIFICATE", "EXPIRES"}, rows);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+void add_key_list(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  command.add_option("--type", options->type,
+                     "Only keys of this type: rsa, rsa:2048, ec, ec:p256, …");
+  command.add_option("--use", options->use, "Only keys that may do this: sign, decrypt, derive");
+  command.add_option("--label", options->label,
+                     "Only keys whose label fits this pattern, as in file names");
+  command.add_flag("--without-certificate", options->without_certificate,
+                   "Only keys that have no certificate");
+  command.footer(
+      "Examples:\n  hsmith key list --token prod\n  hsmith key list --type rsa "
+      "--without-certificate --json");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

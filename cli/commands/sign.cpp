@@ -1,0 +1,107 @@
+// hsmith sign: the digest is made here, the token signs it, and each signature is verified.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/signature_options.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "tokens/token_key.h"
+
+namespace hsmith::cli {
+namespace {
+
+struct Options {
+  std::string key;
+  std::string format = "raw";
+  SignatureOptions signature;
+  std::vector<std::string> files;
+  std::string output;
+  std::string out_dir;
+};
+
+std::string output_of(const Options& options, const std::string& file) {
+  if (!options.output.empty()) return options.output;
+  if (!options.out_dir.empty()) {
+    return (std::filesystem::path(options.out_dir) / std::filesystem::path(file).filename())
+               .string() +
+           ".sig";
+  }
+  return file == "-" ? "-" : file + ".sig";
+}
+
+void check_options(const Options& options, const Context& context) {
+  if (!options.output.empty() && options.files.size() > 1) {
+    throw Error(Kind::usage, fmt::format("-o {}: one file for {} signatures",
+                                         quoted(options.output), options.files.size()))
+        .hint("name a folder with --out-dir");
+  }
+  for (const std::string& file : options.files) {
+    const std::string output = output_of(options, file);
+    if (output == file && file != "-")
+      throw Error(Kind::usage, fmt::format("sign {}: input and output are the same", quoted(file)));
+    check_output(output, context.replace());
+  }
+  if (context.options.json && output_of(options, options.files.front()) == "-") {
+    throw Error(Kind::usage, "print a signature as JSON: that does not go together")
+        .hint("name a file with -o");
+  }
+}
+
+Outcome run(const Options& options, Context& context) {
+  const tokens::Selector selector = tokens::parse_selector(options.key);
+  check_options(options, context);
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
+  const tokens::Key key = tokens::find_one(token, selector);
+  const auto remote = tokens::remote_key(token, key);
+  const ossl::Scheme scheme =
+      ossl::choose_scheme(remote->public_key(), options.signature.scheme, options.signature.digest);
+  check_sig_format(options.signature, remote->public_key());
+  if (context.options.plan) {
+    std::vector<Change> changes;
+    for (const std::string& file : options.files)
+      changes.push_back({Change::Kind::create, "file " + output_of(options, file)});
+    return planned(changes);
+  }
+  Outcome outcome;
+  outcome.data = {{"key", key.uri},
+                  {"scheme", ossl::describe(remote->public_key(), scheme)},
+                  {"signatures", Json::array()}};
+  for (const std::string& file : options.files) {
+    const Bytes input = input_to_sign(file, remote->public_key(), scheme, options.signature);
+    Bytes signature = remote->sign(scheme, input);
+    if (options.signature.raw())
+      signature = ossl::ecdsa_raw_from_der(remote->public_key(), signature);
+    const std::string output = output_of(options, file);
+    if (output == "-") {
+      outcome.raw = std::move(signature);
+      continue;
+    }
+    write_file(output, signature, kPublicFile, context.replace());
+    outcome.data["signatures"].push_back(
+        {{"file", json_text(file)}, {"signature", json_text(output)}});
+    outcome.text += fmt::format("{}\n", printable(output));
+  }
+  return outcome;
+}
+
+}  // namespace
+
+void add_sign(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  command.add_option("--key", options->key, "Label, id:HEX or PKCS#11 URI of the key")->required();
+  command.add_option("FILE", options->files, "Files to sign; - is standard input")->required();
+  command.add_option("--format", options->format, "raw: the bare signature (default)")
+      ->check(CLI::IsMember({"raw"}));
+  add_signature_options(command, options->signature);
+  command.add_option("-o,--output", options->output, "Where the signature goes (default FILE.sig)");
+  command.add_option("--out-dir", options->out_dir, "Folder for the signatures");
+  command.footer(
+      "Examples:\n  hsmith sign --key web release.tar.gz\n"
+      "  hsmith sign --key web --scheme pss --digest sha512 -o r.sig release.tar.gz");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

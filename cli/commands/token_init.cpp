@@ -1,0 +1,161 @@
+// hsmith token init: a label, a security officer's PIN and a user PIN for an empty slot.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/token_output.h"
+#include "pkcs11/error.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace hsmith::cli {
+namespace {
+
+using tokens::PinRole;
+
+struct Options {
+  std::string label;
+  std::string serial;
+  std::string erase;
+  std::optional<std::string> new_pin_source;
+};
+
+struct Target {
+  CK_SLOT_ID slot;
+  pkcs11::TokenInfo info;
+};
+
+// The one slot that is meant: by --slot, or by the serial number of what is in it.
+Target find_target(const pkcs11::Module& module, const Options& options, const Context& context) {
+  std::vector<Target> hits;
+  std::vector<std::string> present;
+  for (const CK_SLOT_ID slot : module.slots(CK_TRUE)) {
+    const pkcs11::TokenInfo info = module.token_info(slot);
+    present.push_back(
+        fmt::format("slot {}: {}", slot,
+                    info.has(CKF_TOKEN_INITIALIZED) ? tokens::token_uri(info) : "not initialised"));
+    const bool hit =
+        context.options.slot ? slot == *context.options.slot : info.serial == options.serial;
+    if (hit) hits.push_back({slot, info});
+  }
+  if (hits.size() == 1) return hits.front();
+  const std::string what = context.options.slot ? fmt::format("slot {}", *context.options.slot)
+                                                : "serial number " + quoted(options.serial);
+  throw Error(hits.empty() ? Kind::not_found : Kind::ambiguous,
+              fmt::format("find the token to initialise: {} tokens have {}", hits.size(), what))
+      .hint("see slots with: hsmith token list")
+      .candidates(std::move(present));
+}
+
+void check_erase(const Target& target, const Options& options) {
+  const bool initialised = target.info.has(CKF_TOKEN_INITIALIZED);
+  if (!initialised && options.erase.empty()) return;
+  if (initialised && target.info.label == options.erase) return;
+  if (!initialised) {
+    throw Error(Kind::mismatch, fmt::format("erase the token {}: the slot is not initialised",
+                                            quoted(options.erase)));
+  }
+  throw Error(options.erase.empty() ? Kind::exists : Kind::mismatch,
+              fmt::format("initialise slot {}: it holds the token {}{}", target.slot,
+                          quoted(target.info.label),
+                          options.erase.empty() ? "" : ", not " + quoted(options.erase)))
+      .hint("to wipe it with all its keys, add --erase and its present label");
+}
+
+Secret read(const tokens::PinSource& source, PinRole role, Context& context) {
+  auto pin = tokens::read_pin(source,
+                              {.role = role,
+                               .prompt_for = "the new token",
+                               .warn = [&](const std::string& text) { context.warn(text); }},
+                              context.environment);
+  if (!pin)
+    throw Error(Kind::unsupported,
+                "initialise a token: its PINs cannot be typed at its own pad here");
+  return std::move(*pin);
+}
+
+// The token as it is afterwards, found by its label and logged in to with the new PIN.
+pkcs11::TokenInfo set_user_pin(const std::shared_ptr<pkcs11::Module>& module, CK_SLOT_ID slot,
+                               const Secret& so_pin, const Secret& pin) {
+  const auto session = pkcs11::Session::open(module, slot, pkcs11::Access::read_write);
+  pkcs11::check(session->login(CKU_SO, so_pin.reveal()), "C_Login");
+  session->init_pin(pin.reveal());
+  session->logout();
+  pkcs11::check(session->login(CKU_USER, pin.reveal()), "C_Login");
+  session->close();
+  return module->token_info(slot);
+}
+
+Outcome run(const Options& options, Context& context) {
+  if (options.serial.empty() == !context.options.slot.has_value()) {
+    throw Error(Kind::usage, "token init: name the slot with either --slot or --serial")
+        .hint("see slots with: hsmith token list");
+  }
+  if (options.label.empty() || options.label.size() > 32 || !is_utf8(options.label)) {
+    throw Error(Kind::usage, fmt::format("--label {}: a token's label is 1 to 32 bytes of UTF-8",
+                                         quoted(options.label)));
+  }
+  tokens::PinOptions so = pin_options(context, PinRole::so);
+  tokens::PinOptions user = pin_options(context, PinRole::user);
+  if (options.new_pin_source) user.option = options.new_pin_source;
+  // A new token's PINs are new: at a prompt they are asked for twice.
+  so.role = options.erase.empty() ? PinRole::new_so : PinRole::so;
+  user.role = PinRole::new_user;
+  const tokens::Reach way = reach(context);
+  std::optional<Secret> so_pin;
+  std::optional<Secret> pin;
+  if (!context.options.plan) {
+    so_pin = read(tokens::choose_pin_source(so), so.role, context);
+    pin = read(tokens::choose_pin_source(user), user.role, context);
+  }
+  const auto lock = tokens::lock_module(way);
+  const auto module = tokens::start_module(way);
+  const Target target = find_target(*module, options, context);
+  check_erase(target, options);
+  std::vector<Change> changes;
+  if (!options.erase.empty()) {
+    changes.push_back(
+        {Change::Kind::destroy, tokens::token_uri(target.info) + " with all its objects"});
+  }
+  changes.push_back({Change::Kind::create,
+                     fmt::format("token {} in slot {}", quoted(options.label), target.slot)});
+  if (context.options.plan) return planned(changes);
+  if (!options.erase.empty()) confirm(context, changes);
+  pkcs11::TokenInfo made;
+  try {
+    module->init_token(target.slot, so_pin->reveal(), options.label);
+    made = set_user_pin(module, target.slot, *so_pin, *pin);
+  } catch (const Error& error) {
+    throw error.during(
+        fmt::format("initialise the token {} in slot {}", quoted(options.label), target.slot));
+  }
+  if (made.label != options.label || !made.has(CKF_USER_PIN_INITIALIZED)) {
+    throw Error(Kind::token_failed,
+                fmt::format("initialise the token {}: it says afterwards that its label is {}",
+                            quoted(options.label), quoted(made.label)));
+  }
+  Outcome outcome;
+  outcome.data = token_json(made);
+  outcome.text = tokens::token_uri(made) + "\n";
+  return outcome;
+}
+
+}  // namespace
+
+void add_token_init(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  command.add_option("--label", options->label, "Label of the new token")->required();
+  command.add_option("--serial", options->serial, "Serial number of the token in the slot");
+  command.add_option("--erase", options->erase, "Present label of a token that shall be wiped");
+  command.add_option("--new-pin-source", options->new_pin_source,
+                     "The user PIN to set (default: the user's PIN source)");
+  command.footer(
+      "Examples:\n  hsmith token init --slot 0 --label prod --so-pin-source prompt "
+      "--new-pin-source prompt\n"
+      "  hsmith token init --serial 7a3f2c --label prod --erase old --plan");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

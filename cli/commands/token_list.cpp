@@ -1,0 +1,89 @@
+// hsmith token list: every slot of every module; one that crashes hides no other.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/token_output.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "tokens/survey.h"
+
+namespace hsmith::cli {
+namespace {
+
+std::vector<tokens::ConfiguredModule> modules_to_look_at(const Context& context) {
+  std::optional<std::string> named = context.options.module;
+  if (!named) named = variable("HSMITH_MODULE");
+  if (!named) named = variable("PKCS11_MODULE_PATH");
+  if (!named) named = context.config.module;
+  if (!named) return tokens::configured_modules();
+  tokens::ConfiguredModule module = tokens::resolve_module(*named);
+  const auto init =
+      context.options.module_init ? context.options.module_init : variable("HSMITH_MODULE_INIT");
+  if (init) module.init = *init;
+  return {module};
+}
+
+Json slot_json(const tokens::SurveyedSlot& slot) {
+  Json json{{"slot", slot.id}, {"description", json_text(slot.description)}};
+  if (slot.token) json["token"] = token_json(*slot.token);
+  if (!slot.failure.empty()) json["failure"] = json_text(slot.failure);
+  return json;
+}
+
+std::vector<std::string> slot_text(const tokens::SurveyedSlot& slot, const std::string& module) {
+  std::vector<std::string> row{module, std::to_string(slot.id)};
+  if (!slot.token) {
+    row.insert(row.end(),
+               {"-", "-", "-", slot.failure.empty() ? "empty slot" : printable(slot.failure), "-"});
+    return row;
+  }
+  const bool usable = slot.token->has(CKF_TOKEN_INITIALIZED);
+  row.insert(row.end(), {usable ? printable(slot.token->label) : "-", printable(slot.token->model),
+                         printable(slot.token->serial), token_state(*slot.token),
+                         usable ? tokens::token_uri(*slot.token) : "-"});
+  return row;
+}
+
+Outcome run(Context& context) {
+  const auto configured = modules_to_look_at(context);
+  Outcome outcome;
+  outcome.data["modules"] = Json::array();
+  std::vector<std::vector<std::string>> rows;
+  std::optional<std::string> only_failure;
+  for (const auto& module : configured) {
+    const tokens::SurveyedModule seen = tokens::survey(module);
+    Json json{{"name", json_text(module.name)}, {"path", json_text(module.path)}};
+    if (!seen.description.empty()) json["description"] = json_text(seen.description);
+    if (!seen.failure.empty()) {
+      json["failure"] = json_text(seen.failure);
+      if (configured.size() == 1) {
+        throw Error(Kind::module_load,
+                    seen.failure.starts_with("the module ")
+                        ? fmt::format("look at {}: {}", quoted(module.path), seen.failure)
+                        : seen.failure)
+            .hint("--module takes the path of a PKCS#11 library, or a name that p11-kit knows");
+      }
+      context.warn(fmt::format("{}: {}", quoted(module.path), seen.failure));
+    }
+    json["slots"] = Json::array();
+    for (const auto& slot : seen.slots) {
+      json["slots"].push_back(slot_json(slot));
+      rows.push_back(
+          slot_text(slot, printable(std::filesystem::path(module.name).filename().string())));
+    }
+    outcome.data["modules"].push_back(std::move(json));
+  }
+  if (!rows.empty())
+    outcome.text = table({"MODULE", "SLOT", "LABEL", "MODEL", "SERIAL", "STATE", "URI"}, rows);
+  return outcome;
+}
+
+}  // namespace
+
+void add_token_list(CLI::App& command, Context& context) {
+  command.footer("Examples:\n  hsmith token list\n  hsmith token list --module softhsm2 --json");
+  command.callback([&context] { context.run = [&context] { return run(context); }; });
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,60 @@
+#include "cli/key_output.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "src/ossl/algorithms.h"
+
+namespace hsmith::cli {
+namespace {
+
+std::vector<std::string> uses_of(const tokens::Key& key) {
+  std::vector<std::string> uses;
+  if (key.sign == true) uses.emplace_back("sign");
+  if (key.decrypt == true) uses.emplace_back("decrypt");
+  if (key.derive == true) uses.emplace_back("derive");
+  if (key.wrap == true) uses.emplace_back("wrap");
+  if (key.unwrap == true) uses.emplace_back("unwrap");
+  return uses;
+}
+
+}  // namespace
+
+std::string uses_text(const tokens::Key& key) {
+  const std::vector<std::string> uses = uses_of(key);
+  if (!uses.empty()) return fmt::format("{}", fmt::join(uses, ","));
+  return key.sign || key.decrypt || key.derive ? "none" : "unknown";
+}
+
+std::string protection_text(const tokens::Key& key) {
+  if (key.extractable == true || key.sensitive == false) return "EXPORTABLE";
+  if (!key.extractable || !key.sensitive) return "not claimed";
+  if (key.never_extractable == true && key.local == true) return "non-exportable";
+  return "non-exportable, was outside";
+}
+
+Json key_json(const tokens::Key& key) {
+  Json json{{"label", json_text(key.label)},
+            {"id", hex(key.id)},
+            {"uri", key.uri},
+            {"type", tokens::type_name(key)},
+            {"uses", uses_of(key)},
+            {"protection", protection_text(key)}};
+  const auto claim = [&](const char* name, tokens::Claim is) {
+    if (is) json[name] = *is;
+  };
+  claim("sensitive", key.sensitive);
+  claim("extractable", key.extractable);
+  claim("always_sensitive", key.always_sensitive);
+  claim("never_extractable", key.never_extractable);
+  claim("local", key.local);
+  claim("modifiable", key.modifiable);
+  json["always_authenticate"] = key.always_authenticate;
+  if (key.public_key) {
+    const auto& sha256 = ossl::digest_named("sha256");
+    json["public_key_sha256"] = hex(ossl::digest(sha256, ossl::spki_of(key.public_key.get())));
+  }
+  return json;
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,19 @@
+// Keys as text and JSON.
+#pragma once
+
+#include "cli/context.h"
+#include "tokens/keys.h"
+
+namespace hsmith::cli {
+
+// The uses that the token claims for a key: "sign", "sign,decrypt"; "none" or "unknown".
+std::string uses_text(const tokens::Key& key);
+
+// "non-exportable", "EXPORTABLE", "not claimed": what the token says about whether the key can
+// leave.
+std::string protection_text(const tokens::Key& key);
+
+// All that is known of a key; a fact that the token does not give is absent.
+Json key_json(const tokens::Key& key);
+
+}  // namespace hsmith::cli

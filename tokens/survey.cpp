@@ -1,0 +1,186 @@
+#include "tokens/survey.h"
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "src/base/error.h"
+#include "src/base/files.h"
+#include "src/base/text.h"
+
+namespace hsmith::tokens {
+namespace {
+
+using nlohmann::json;
+using pkcs11::TokenInfo;
+
+constexpr std::chrono::seconds kLimit{10};
+constexpr std::size_t kLargestReport = 1u << 20;
+
+// What crosses the pipe: one JSON object, texts as hex because a token may hold any bytes.
+std::string packed(const std::string& text) { return hex(as_bytes(text)); }
+std::string unpacked(const json& text) {
+  const auto bytes = parse_hex(text.get<std::string>());
+  return bytes ? std::string(as_text(*bytes)) : std::string();
+}
+
+json pack_token(const TokenInfo& token) {
+  return {{"label", packed(token.label)},
+          {"manufacturer", packed(token.manufacturer)},
+          {"model", packed(token.model)},
+          {"serial", packed(token.serial)},
+          {"flags", token.flags}};
+}
+
+TokenInfo unpack_token(const json& packed_token) {
+  TokenInfo token;
+  token.label = unpacked(packed_token.at("label"));
+  token.manufacturer = unpacked(packed_token.at("manufacturer"));
+  token.model = unpacked(packed_token.at("model"));
+  token.serial = unpacked(packed_token.at("serial"));
+  token.flags = packed_token.at("flags").get<CK_FLAGS>();
+  return token;
+}
+
+json look(const pkcs11::Module& module, CK_SLOT_ID id) {
+  json slot{{"id", id}, {"description", ""}, {"failure", ""}};
+  try {
+    const pkcs11::SlotInfo info = module.slot_info(id);
+    slot["description"] = packed(info.description);
+    if ((info.flags & CKF_TOKEN_PRESENT) != 0) slot["token"] = pack_token(module.token_info(id));
+  } catch (const Error& error) {
+    slot["failure"] = packed(error.what());
+  }
+  return slot;
+}
+
+// The child's whole work.
+json look(const ConfiguredModule& configured) {
+  json report{{"failure", ""}, {"description", ""}, {"slots", json::array()}};
+  try {
+    const auto module = pkcs11::Module::load({configured.path, configured.init, nullptr});
+    report["description"] = packed(module->info().description);
+    for (const CK_SLOT_ID id : module->slots(CK_FALSE))
+      report["slots"].push_back(look(*module, id));
+  } catch (const Error& error) {
+    report["failure"] = packed(error.what());
+  }
+  return report;
+}
+
+[[noreturn]] void be_the_child(const ConfiguredModule& module, int out) {
+  // What a module prints goes nowhere near our output.
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  const std::string text = look(module).dump();
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t wrote = write(out, text.data() + done, text.size() - done);
+    if (wrote <= 0) break;
+    done += static_cast<std::size_t>(wrote);
+  }
+  _exit(0);
+}
+
+// Everything until the end of the pipe; false when the time is over.
+bool read_report(const Descriptor& pipe, std::string& text) {
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  char block[4096];
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        end - std::chrono::steady_clock::now());
+    pollfd waiting{pipe.get(), POLLIN, 0};
+    const int ready = poll(&waiting, 1, static_cast<int>(std::max<long>(left.count(), 0)));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return false;
+    const ssize_t got = read(pipe.get(), block, sizeof block);
+    if (got <= 0) return got == 0;
+    text.append(block, static_cast<std::size_t>(got));
+    if (text.size() > kLargestReport) return false;
+  }
+}
+
+void unpack(const std::string& text, SurveyedModule& into) {
+  const json report = json::parse(text);
+  into.description = unpacked(report.at("description"));
+  into.failure = unpacked(report.at("failure"));
+  for (const json& packed_slot : report.at("slots")) {
+    SurveyedSlot slot;
+    slot.id = packed_slot.at("id").get<CK_SLOT_ID>();
+    slot.description = unpacked(packed_slot.at("description"));
+    slot.failure = unpacked(packed_slot.at("failure"));
+    if (packed_slot.contains("token")) slot.token = unpack_token(packed_slot.at("token"));
+    into.slots.push_back(std::move(slot));
+  }
+}
+
+}  // namespace
+
+SurveyedModule survey(const ConfiguredModule& module) {
+  SurveyedModule surveyed;
+  surveyed.module = module;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    throw Error(Kind::io, fmt::format("look at a module: {}", std::strerror(errno)));
+  }
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) throw Error(Kind::io, fmt::format("look at a module: {}", std::strerror(errno)));
+  if (child == 0) be_the_child(module, writing.get());
+  writing = Descriptor();
+  std::string text;
+  const bool in_time = read_report(reading, text);
+  if (!in_time) kill(child, SIGKILL);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!in_time) {
+    surveyed.failure = "the module hangs";
+  } else if (WIFSIGNALED(status)) {
+    surveyed.failure = fmt::format("the module crashed ({})", strsignal(WTERMSIG(status)));
+  } else {
+    try {
+      unpack(text, surveyed);
+    } catch (const json::exception&) {
+      surveyed.failure = "the module ended the process";
+    }
+  }
+  return surveyed;
+}
+
+ConfiguredModule module_with_token(const TokenChoice& choice) {
+  std::vector<ConfiguredModule> modules;
+  std::vector<std::string> uris;
+  std::vector<std::string> others;
+  for (const ConfiguredModule& configured : configured_modules()) {
+    for (const SurveyedSlot& slot : survey(configured).slots) {
+      if (!slot.token || !slot.token->has(CKF_TOKEN_INITIALIZED)) continue;
+      const bool hit = choice.text.empty() ? slot.token->has(CKF_LOGIN_REQUIRED) &&
+                                                 !slot.token->has(CKF_WRITE_PROTECTED)
+                                           : matches(choice, *slot.token, slot.id);
+      (hit ? uris : others).push_back(token_uri(*slot.token));
+      if (hit) modules.push_back(configured);
+    }
+  }
+  const std::string what =
+      choice.text.empty() ? "open the token" : "open the token " + quoted(choice.text);
+  if (modules.size() == 1) return modules.front();
+  if (modules.empty()) {
+    throw Error(Kind::not_found, what + ": no module that p11-kit has configured has it")
+        .hint("name the module with --module; see tokens with: hsmith token list")
+        .candidates(std::move(others));
+  }
+  throw Error(Kind::ambiguous, fmt::format("{}: {} tokens match{}", what, modules.size(),
+                                           choice.text.empty() ? " and none was chosen" : ""))
+      .hint("choose one with --token LABEL, --token serial:… or one of these URIs")
+      .candidates(std::move(uris));
+}
+
+}  // namespace hsmith::tokens
