@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -58,9 +59,15 @@ fs::path folder_of(const std::string& path) {
   return folder.empty() ? fs::path(".") : folder;
 }
 
-void sync_folder(const fs::path& folder) {
-  const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (opened.get() < 0 || fsync(opened.get()) != 0) fail("sync the folder", folder, errno);
+Descriptor open_folder(const fs::path& folder) {
+  Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() < 0) fail("open the folder", folder, errno);
+  return opened;
+}
+
+void sync_folder(const Descriptor& opened, const fs::path& folder) {
+  // EINVAL: a file system that has no such thing.
+  if (fsync(opened.get()) != 0 && errno != EINVAL) fail("sync the folder", folder, errno);
 }
 
 Error already_there(const std::string& path) {
@@ -84,14 +91,16 @@ class TemporaryFile {
 
   int fd() const { return file_.get(); }
 
-  // link() never replaces, rename() does: so of two writers of one new name only one wins.
+  // Of two writers of one new name only one wins.
   void put_at(const std::string& target, Replace replace) {
-    if (replace == Replace::yes) {
-      if (rename(name_.c_str(), target.c_str()) != 0) fail("write", target, errno);
+    const unsigned flags = replace == Replace::yes ? 0 : RENAME_NOREPLACE;
+    if (renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, target.c_str(), flags) == 0) {
       name_.clear();
       return;
     }
-    if (link(name_.c_str(), target.c_str()) == 0) return;
+    // NFS cannot rename so, but it has links, which never replace; FAT has it the other way round.
+    const bool linked = flags != 0 && errno == EINVAL && link(name_.c_str(), target.c_str()) == 0;
+    if (linked) return;
     if (errno == EEXIST) throw already_there(target);
     fail("write", target, errno);
   }
@@ -123,8 +132,8 @@ Bytes read_file(const std::string& path, std::size_t limit) {
   while (const std::size_t got = read_some(file, block, path)) {
     if (content.size() + got > limit) {
       throw Error(Kind::malformed,
-                  fmt::format("read {}: larger than the {} MiB that such a file may have",
-                              quoted(path), limit >> 20));
+                  fmt::format("read {}: larger than the {} KiB that such a file may have",
+                              quoted(path), limit >> 10));
     }
     content.insert(content.end(), block.begin(), block.begin() + static_cast<ptrdiff_t>(got));
   }
@@ -155,18 +164,23 @@ void write_file(const std::string& path, ByteView content, FileMode mode, Replac
     return;
   }
   check_output(path, replace);
+  const Descriptor folder = open_folder(folder_of(path));
   TemporaryFile file(path);
   write_all(file.fd(), content, path);
   if (fchmod(file.fd(), mode.bits) != 0) fail("write", path, errno);
   if (fsync(file.fd()) != 0) fail("write", path, errno);
   file.put_at(path, replace);
-  sync_folder(folder_of(path));
+  sync_folder(folder, folder_of(path));
 }
 
 void make_private_folder(const fs::path& folder) {
-  if (folder.empty() || fs::is_directory(folder)) return;
+  std::error_code ignored;
+  if (folder.empty() || fs::is_directory(folder, ignored)) return;
   make_private_folder(folder.parent_path());
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail("make the folder", folder, errno);
+  if (mkdir(folder.c_str(), 0700) == 0) return;
+  const int error = errno;
+  const bool made_by_another = error == EEXIST && fs::is_directory(folder, ignored);
+  if (!made_by_another) fail("make the folder", folder, error);
 }
 
 void refuse_writable_by_others(const std::string& path, std::string_view what) {

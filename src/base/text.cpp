@@ -55,6 +55,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// In a shape 'd' stands for a digit, all else for itself.
+bool has_shape(std::string_view text, std::string_view shape) {
+  return std::equal(text.begin(), text.end(), shape.begin(), shape.end(), [](char c, char wanted) {
+    return wanted == 'd' ? c >= '0' && c <= '9' : c == wanted;
+  });
+}
+
 }  // namespace
 
 std::string printable(std::string_view text, std::size_t limit) {
@@ -157,23 +164,26 @@ std::optional<std::time_t> parse_time(std::string_view text) {
   std::string complete(text);
   if (complete.size() == 10) complete += "T00:00:00Z";
   std::tm utc{};
-  const char* rest = strptime(complete.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
-  if (rest == nullptr) return std::nullopt;
-  if (*rest == '.')
-    rest = std::find_if(rest + 1, complete.c_str() + complete.size(),
-                        [](char c) { return c < '0' || c > '9'; });
+  // The shape first: strptime() is content with less, and takes spaces for digits.
+  if (!has_shape(std::string_view(complete).substr(0, 19), "dddd-dd-ddTdd:dd:dd")) return {};
+  if (strptime(complete.c_str(), "%Y-%m-%dT%H:%M:%S", &utc) == nullptr) return {};
+  std::string_view zone = std::string_view(complete).substr(19);
+  if (zone.starts_with('.')) {
+    zone.remove_prefix(1);
+    const std::size_t digits = std::min(zone.find_first_not_of("0123456789"), zone.size());
+    if (digits == 0) return {};
+    zone.remove_prefix(digits);
+  }
   std::tm offset{};
-  const std::string_view zone(rest);
   int sign = 0;
   if (zone != "Z" && zone != "z") {
-    if (zone.size() != 6 || (zone[0] != '+' && zone[0] != '-')) return std::nullopt;
-    const char* end = strptime(rest + 1, "%H:%M", &offset);
-    if (end == nullptr || *end != '\0') return std::nullopt;
+    if (!has_shape(zone, "+dd:dd") && !has_shape(zone, "-dd:dd")) return {};
+    if (strptime(zone.data() + 1, "%H:%M", &offset) == nullptr) return {};
     sign = zone[0] == '+' ? 1 : -1;
   }
   const std::tm asked = utc;
   const std::time_t time = timegm(&utc);
-  if (utc.tm_mday != asked.tm_mday) return std::nullopt;  // 30 February
+  if (utc.tm_mday != asked.tm_mday) return {};  // 30 February
   return time - sign * (offset.tm_hour * 3600 + offset.tm_min * 60);
 }
 
