@@ -33,9 +33,9 @@ struct Profile {
   std::vector<std::string> forbidden_parts;
 
   // [names]
-  std::vector<std::string> one_of_names;   // at least one name of one of these kinds
-  std::vector<std::string> allowed_names;  // empty: every kind
-  bool common_name_is_name = false;        // the CN is a domain name and belongs into the names
+  std::vector<std::string> one_of_names;        // at least one name of one of these kinds
+  std::vector<std::string> allowed_names;       // empty: every kind
+  std::vector<std::string> names_from_subject;  // "CN", "emailAddress": belong among the names too
   Presence wildcard = Presence::allowed;
   int most_names = 0;  // 0: no limit
 };
@@ -51,8 +51,12 @@ Profile load_profile(std::string_view name, const std::string& folder);
 // One profile from TOML text; `source` is what errors call it.
 Profile parse_profile(std::string_view toml, std::string_view name, std::string_view source);
 
-// Fills in what was not asked for: key usages, and the common name among the names where the
-// profile says that it is one. Each added name gives a line in `notices`.
+// What a key of this type is asked to be for when the user says nothing.
+const std::vector<std::string>& default_key_usage(const Profile& profile,
+                                                  ossl::KeyAlgorithm algorithm);
+
+// Fills in what was not asked for: key usages, and the names that the profile takes from the
+// subject. Each added name gives a line in `notices`.
 void apply_profile(const Profile& profile, ossl::KeyAlgorithm algorithm, const X509_NAME* subject,
                    Wishes& wishes, std::vector<std::string>& notices);
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <openssl/objects.h>
+#include <openssl/rsa.h>
 
 #include "src/base/error.h"
 #include "src/ossl/algorithms.h"
@@ -10,6 +11,8 @@
 
 namespace hsmith::x509 {
 namespace {
+
+using PssParams = std::unique_ptr<RSA_PSS_PARAMS, ossl::Deleter<RSA_PSS_PARAMS_free>>;
 
 const ASN1_OBJECT* algorithm_of(const X509_PUBKEY* key) {
   ASN1_OBJECT* algorithm = nullptr;
@@ -94,6 +97,27 @@ bool parameters_fit(const X509_ALGOR* algorithm) {
     default:
       return true;
   }
+}
+
+int digest_nid_of(const X509_ALGOR* algorithm) {
+  const ASN1_OBJECT* object = nullptr;
+  int type = V_ASN1_UNDEF;
+  const void* value = nullptr;
+  X509_ALGOR_get0(&object, &type, &value, algorithm);
+  int digest = NID_undef;
+  if (OBJ_obj2nid(object) != NID_rsassaPss) {
+    OBJ_find_sigid_algs(OBJ_obj2nid(object), &digest, nullptr);
+    return digest;
+  }
+  if (type != V_ASN1_SEQUENCE) return NID_undef;
+  const auto* sequence = static_cast<const ASN1_STRING*>(value);
+  const unsigned char* at = ASN1_STRING_get0_data(sequence);
+  const PssParams parameters(d2i_RSA_PSS_PARAMS(nullptr, &at, ASN1_STRING_length(sequence)));
+  ossl::clear_errors();
+  if (parameters == nullptr) return NID_undef;
+  if (parameters->hashAlgorithm == nullptr) return NID_sha1;  // RFC 4055, 3.1: the default
+  X509_ALGOR_get0(&object, nullptr, nullptr, parameters->hashAlgorithm);
+  return OBJ_obj2nid(object);
 }
 
 }  // namespace hsmith::x509

@@ -26,6 +26,9 @@ std::string algorithm_name(const X509_ALGOR* algorithm);
 // ask for. OpenSSL ignores them for all but RSASSA-PSS.
 bool parameters_fit(const X509_ALGOR* algorithm);
 
+// The digest inside a signature algorithm, RSASSA-PSS included; NID_undef where there is none.
+int digest_nid_of(const X509_ALGOR* algorithm);
+
 // The dotted form.
 std::string oid_text(const ASN1_OBJECT* object);
 
