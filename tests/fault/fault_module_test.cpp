@@ -5,6 +5,7 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <ostream>
 #include <span>
 #include <unistd.h>
 
@@ -45,6 +46,8 @@ struct BadScript {
   const char* script;
   const char* complaint;
 };
+
+void PrintTo(const BadScript& bad, std::ostream* out) { *out << bad.script; }
 
 class FaultScriptTest : public FaultModuleTest, public testing::WithParamInterface<BadScript> {};
 

@@ -183,7 +183,7 @@ void act_after(const Rule& rule, Call& call) {
       return;
     case Action::length:
     case Action::size_query:
-      if (answered) {
+      if (answered && call.arguments.output->length != nullptr) {
         *call.arguments.output->length = rule.length.changed(*call.arguments.output->length);
       }
       return;
