@@ -270,15 +270,7 @@ Value value_of(const X509_NAME_ENTRY* entry) {
     if (is_utf8(text)) return {std::move(text), true};
   }
   ossl::clear_errors();
-  const ByteView content(ASN1_STRING_get0_data(string),
-                         static_cast<std::size_t>(ASN1_STRING_length(string)));
-  std::string der = fmt::format("{:02x}", ASN1_STRING_type(string) & 0xff);
-  if (content.size() < 128) {
-    der += fmt::format("{:02x}", content.size());
-  } else {
-    der += fmt::format("84{:08x}", content.size());
-  }
-  return {"#" + der + hex(content), false};
+  return {"#" + hex(ossl::der_of(i2d_ASN1_PRINTABLE, string)), false};
 }
 
 // RFC 4514, 2.4, with every character that printable() would not leave as it is in hex pairs.

@@ -81,8 +81,7 @@ ossl::Request unsigned_request(const RequestSpec& spec, EVP_PKEY* public_key) {
 
 void sign(X509_REQ* request, EVP_PKEY* key, const ossl::Scheme& scheme) {
   const ossl::DigestContext context(ossl::check_ptr(EVP_MD_CTX_new(), "prepare a signature"));
-  const EVP_MD* digest =
-      scheme.digest == nullptr ? nullptr : EVP_get_digestbyname(scheme.digest->name);
+  const EVP_MD* digest = scheme.digest == nullptr ? nullptr : scheme.digest->md();
   EVP_PKEY_CTX* parameters = nullptr;  // belongs to the digest context
   ossl::check(EVP_DigestSignInit(context.get(), &parameters, digest, nullptr, key) == 1,
               "prepare the signature of the request");
