@@ -110,9 +110,11 @@ bool is_printable_string(std::string_view text) {
          std::string_view::npos;
 }
 
-bool is_control(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte < 0x20 || byte == 0x7f;
+// Control, bidirectional and zero-width characters: what printable() would not leave as it is.
+bool has_invisible(std::string_view value) {
+  std::string plain(value);
+  plain.erase(std::remove(plain.begin(), plain.end(), '\\'), plain.end());
+  return printable(plain, plain.size() + 1) != plain;
 }
 
 void check_value(std::string_view field, std::string_view value, Form form, std::size_t bound) {
@@ -122,7 +124,7 @@ void check_value(std::string_view field, std::string_view value, Form form, std:
   };
   if (value.empty()) refuse("it is empty");
   if (!is_utf8(value)) refuse("it is not UTF-8");
-  if (std::any_of(value.begin(), value.end(), is_control)) refuse("it holds a control character");
+  if (has_invisible(value)) refuse("it holds invisible characters");
   const bool two_capitals =
       value.size() == 2 && value[0] >= 'A' && value[0] <= 'Z' && value[1] >= 'A' && value[1] <= 'Z';
   if (form == Form::country && !two_capitals) {

@@ -78,6 +78,7 @@ ossl::BigNumber square_root(const BIGNUM* n, BN_CTX* context) {
 }
 
 bool is_square(const BIGNUM* n, BN_CTX* context) {
+  if (BN_is_zero(n)) return true;
   const ossl::BigNumber square = number();
   must(BN_sqr(square.get(), square_root(n, context).get(), context));
   return BN_cmp(square.get(), n) == 0;
