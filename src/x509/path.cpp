@@ -160,6 +160,9 @@ void set_parameters(X509_VERIFY_PARAM* parameters, const PathOptions& options,
                     const Wanted& wanted) {
   const int level = options.security_level.value_or(options.purpose == Purpose::server ? 2 : 1);
   if (level < 0 || level > 5) throw Error(Kind::usage, "the security level: it must be 0 to 5");
+  if (options.max_depth.value_or(0) < 0) {
+    throw Error(Kind::usage, "the depth: it must not be negative");
+  }
   const PurposeInfo& purpose = info_of(options.purpose);
   bool ok = X509_VERIFY_PARAM_set_flags(parameters, flags_of(options)) == 1;
   X509_VERIFY_PARAM_set_time(parameters, options.time);

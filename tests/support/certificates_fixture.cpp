@@ -11,9 +11,11 @@ namespace {
 
 using ossl::check;
 
-void add_extension(X509* certificate, int nid, const std::string& value) {
+void add_extension(X509* certificate, int nid, const std::string& value, X509* issuer = nullptr) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
   const ossl::Extension extension(ossl::check_ptr(
-      X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str()), "make an extension"));
+      X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()), "make an extension"));
   check(X509_add_ext(certificate, extension.get(), -1) == 1, "add an extension");
 }
 
@@ -52,6 +54,9 @@ ossl::Certificate certify(const CertificateSpec& spec, std::shared_ptr<MemoryKey
   check(X509_set_pubkey(made.get(), key->public_key()) == 1, "set the key");
   add_usual(made.get(), spec, key->public_key());
   if (spec.authority) add_extension(made.get(), NID_basic_constraints, "critical,CA:TRUE");
+  if (issuer != nullptr) {
+    add_extension(made.get(), NID_authority_key_identifier, "keyid", issuer->certificate.get());
+  }
   if (!spec.extra.empty()) {
     const std::size_t equals = spec.extra.find('=');
     const int nid = OBJ_txt2nid(spec.extra.substr(0, equals).c_str());
