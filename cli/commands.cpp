@@ -6,8 +6,11 @@ namespace {
 constexpr Noun kNouns[] = {
     {"token", "Look at tokens, initialise them, set their PINs"},
     {"key", "Make, list, rename and delete keys on a token"},
+    {"request", "Make certificate requests and complete them"},
+    {"cert", "Install, show, match and verify certificates"},
     {"sign", "Sign files with a key on a token"},
     {"verify", "Verify a signature"},
+    {"sandbox", "Run a command with a private SoftHSM token"},
 };
 
 constexpr Command kCommands[] = {
@@ -21,8 +24,22 @@ constexpr Command kCommands[] = {
     {"key", "public", "Write the public half of a key", add_key_public},
     {"key", "rename", "Give a key and what goes with it another label", add_key_rename},
     {"key", "delete", "Delete a key and what goes with it", add_key_delete},
+    {"request", "new", "Make a certificate request signed by a token key", add_request_new},
+    {"request", "show", "Show a certificate request", add_request_show},
+    {"request", "check", "Hold a request against a profile and what CAs refuse", add_request_check},
+    {"request", "list", "List keys that wait for a certificate", add_request_list},
+    {"request", "cancel", "Forget a pending request", add_request_cancel},
+    {"request", "complete", "Install the certificate that a CA issued", add_request_complete},
+    {"cert", "list", "List the certificates of a token", add_cert_list},
+    {"cert", "show", "Show a certificate", add_cert_show},
+    {"cert", "export", "Write a certificate to a file", add_cert_export},
+    {"cert", "install", "Install a certificate beside its key", add_cert_install},
+    {"cert", "match", "Prove that a certificate and a key belong together", add_cert_match},
+    {"cert", "verify", "Validate a certificate's path", add_cert_verify},
+    {"cert", "delete", "Delete a certificate from the token", add_cert_delete},
     {"sign", nullptr, "Sign files with a key on a token", add_sign},
     {"verify", nullptr, "Verify a signature", add_verify},
+    {"sandbox", nullptr, "Run a command with a private SoftHSM token", add_sandbox},
 };
 
 }  // namespace

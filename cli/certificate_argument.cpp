@@ -1,0 +1,50 @@
+#include "cli/certificate_argument.h"
+
+#include <filesystem>
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+
+namespace hsmith::cli {
+namespace {
+
+NamedCertificate from_file(const std::string& argument) {
+  const std::string path = tokens::file_path(argument);
+  return {x509::read_certificate(read_file(path), quoted(path)), quoted(path)};
+}
+
+NamedCertificate from_token(const tokens::OpenToken& token, const tokens::Selector& selector) {
+  const tokens::TokenCertificate found = tokens::find_one_certificate(token, selector);
+  return {x509::certificate_from_der(found.der, found.uri), found.uri};
+}
+
+}  // namespace
+
+NamedCertificate certificate_argument(Context& context, const std::string& argument,
+                                      std::optional<tokens::OpenToken>& token) {
+  const tokens::Meaning meaning = tokens::meaning_of(argument);
+  if (meaning == tokens::Meaning::file) return from_file(argument);
+  const bool file_is_there =
+      meaning == tokens::Meaning::either && std::filesystem::exists(argument);
+  const tokens::Selector selector = tokens::parse_selector(argument);
+  try {
+    if (!token) token = open_for_user(context, pkcs11::Access::read_only, &selector);
+    NamedCertificate found = from_token(*token, selector);
+    if (!file_is_there) return found;
+    throw Error(
+        Kind::ambiguous,
+        fmt::format("read the certificate {}: a file and a certificate on the token have this name",
+                    quoted(argument)))
+        .hint(fmt::format("write file:{0} or label:{0}", printable(argument)))
+        .candidates({found.name});
+  } catch (const Error& error) {
+    // A file is there: that no token, or no object of this name, is at hand does not matter.
+    const bool absent = error.kind() == Kind::not_found || error.kind() == Kind::pin_missing;
+    if (file_is_there && absent) return from_file(argument);
+    throw;
+  }
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,41 @@
+// hsmith cert delete: one certificate from the token; its key stays.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "tokens/certificates.h"
+
+namespace hsmith::cli {
+namespace {
+
+Outcome run(const std::string& name, Context& context) {
+  const tokens::Selector selector = tokens::parse_selector(name);
+  const tokens::Reach way = reach_to_destroy(context, &selector);
+  const tokens::OpenToken token =
+      open_for_user(context, pkcs11::Access::read_write, way, &selector);
+  const auto lock = tokens::lock_token(way, token.info);
+  const tokens::TokenCertificate certificate = tokens::find_one_certificate(token, selector);
+  const std::vector<Change> changes{{Change::Kind::destroy, certificate.uri}};
+  if (context.options.plan) return planned(changes);
+  confirm(context, changes);
+  tokens::destroy(token, certificate);
+  Outcome outcome;
+  outcome.data["deleted"] = {certificate.uri};
+  outcome.text = fmt::format("deleted {}\n", certificate.uri);
+  return outcome;
+}
+
+}  // namespace
+
+void add_cert_delete(CLI::App& command, Context& context) {
+  auto name = std::make_shared<std::string>();
+  command.add_option("CERT", *name, "Label, id:HEX or PKCS#11 URI of a certificate on the token")
+      ->required();
+  command.footer(
+      "Examples:\n  hsmith cert delete web --token prod --plan\n  hsmith cert delete web --token "
+      "prod --yes");
+  command.callback(
+      [name, &context] { context.run = [name, &context] { return run(*name, context); }; });
+}
+
+}  // namespace hsmith::cli

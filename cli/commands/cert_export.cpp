@@ -1,0 +1,93 @@
+// hsmith cert export: a certificate from the token to a file, with its chain where the token has
+// it.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "tokens/certificates.h"
+
+namespace hsmith::cli {
+namespace {
+
+struct Options {
+  std::string certificate;
+  std::string output = "-";
+  std::string format = "pem";
+  bool chain = false;
+};
+
+// The certificate alone, or with the issuers that the token has, in the order that servers want.
+std::vector<ossl::Certificate> to_export(const tokens::OpenToken& token, const Options& options,
+                                         const tokens::Selector& selector) {
+  const tokens::TokenCertificate found = tokens::find_one_certificate(token, selector);
+  std::vector<ossl::Certificate> list;
+  list.push_back(x509::certificate_from_der(found.der, found.uri));
+  if (!options.chain) return list;
+  std::vector<ossl::Certificate> others;
+  for (const tokens::TokenCertificate& there : tokens::take_inventory(token).certificates) {
+    try {
+      others.push_back(x509::certificate_from_der(there.der, there.uri));
+    } catch (const Error&) {  // what cannot be read is no link of a chain
+    }
+  }
+  return x509::order_chain(list.front().get(), others);
+}
+
+Bytes content_of(const std::vector<ossl::Certificate>& list, const std::string& format) {
+  if (format == "p7b") return x509::certificates_p7b(list);
+  if (format == "der") return x509::certificate_der(list.front().get());
+  return to_bytes(as_bytes(x509::certificates_pem(list)));
+}
+
+Outcome run(const Options& options, Context& context) {
+  if (options.chain && options.format == "der") {
+    throw Error(Kind::usage, "cert export: DER holds one certificate")
+        .hint("use --format pem or p7b with --chain");
+  }
+  check_output(options.output, context.replace());
+  const tokens::Selector selector = tokens::parse_selector(options.certificate);
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
+  const auto list = to_export(token, options, selector);
+  const Bytes content = content_of(list, options.format);
+  if (context.options.plan) return planned({{Change::Kind::create, "file " + options.output}});
+  Outcome outcome;
+  outcome.data = {{"certificates", list.size()}, {"format", options.format}};
+  if (options.output == "-") {
+    if (options.format == "pem") {
+      outcome.text = as_text(content);
+      outcome.data["pem"] = outcome.text;
+    } else {
+      outcome.raw = content;
+    }
+    return outcome;
+  }
+  write_file(options.output, content, kPublicFile, context.replace());
+  outcome.data["file"] = json_text(options.output);
+  outcome.text = fmt::format("{}: {} certificate(s)\n", printable(options.output), list.size());
+  return outcome;
+}
+
+}  // namespace
+
+void add_cert_export(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  command
+      .add_option("CERT", options->certificate,
+                  "Label, id:HEX or PKCS#11 URI of a certificate on the token")
+      ->required();
+  command.add_flag("--chain", options->chain, "With the issuers that the token has");
+  command.add_option("--format", options->format, "pem, der or p7b (default pem)")
+      ->check(CLI::IsMember({"pem", "der", "p7b"}));
+  command.add_option("-o,--output", options->output, "File to write (default: standard output)");
+  command.footer(
+      "Examples:\n  hsmith cert export web -o web.pem\n  hsmith cert export web --chain --format "
+      "p7b -o web.p7b");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

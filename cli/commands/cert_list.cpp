@@ -1,0 +1,102 @@
+// hsmith cert list: the certificates of a token, and which of them expire soon.
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fmt/format.h>
+
+#include "cli/certificate_output.h"
+#include "cli/commands.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "tokens/keys.h"
+
+namespace hsmith::cli {
+namespace {
+
+// "30d", "12h", or a number of days.
+std::time_t parse_span(const std::string& text) {
+  std::size_t end = 0;
+  long amount = -1;
+  try {
+    amount = std::stol(text, &end);
+  } catch (const std::exception&) {
+  }
+  const std::string unit = text.substr(std::min(end, text.size()));
+  const long seconds = unit.empty() || unit == "d" ? 86'400
+                       : unit == "h"               ? 3'600
+                       : unit == "w"               ? 604'800
+                                                   : 0;
+  if (amount < 0 || amount > 100'000 || seconds == 0) {
+    throw Error(Kind::usage,
+                fmt::format("--expiring {}: expected a time such as 30d, 12h or 4w", quoted(text)));
+  }
+  return amount * seconds;
+}
+
+// True when the token has the private key of the certificate.
+bool has_key(const tokens::Inventory& inventory, X509* certificate) {
+  EVP_PKEY* key = X509_get0_pubkey(certificate);
+  for (const tokens::Key& candidate : inventory.private_keys) {
+    try {
+      if (key != nullptr &&
+          ossl::same_public_key(tokens::public_key_of(inventory, candidate).get(), key))
+        return true;
+    } catch (const Error&) {  // a key whose public half nobody knows is nobody's
+    }
+  }
+  return false;
+}
+
+Outcome run(const std::string& expiring, Context& context) {
+  const std::optional<std::time_t> span =
+      expiring.empty() ? std::nullopt : std::optional(parse_span(expiring));
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
+  const tokens::Inventory inventory = tokens::take_inventory(token);
+  const std::time_t now = std::time(nullptr);
+  Outcome outcome;
+  outcome.data["token"] = tokens::token_uri(token.info);
+  outcome.data["certificates"] = Json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const tokens::TokenCertificate& there : inventory.certificates) {
+    try {
+      const ossl::Certificate certificate = x509::certificate_from_der(there.der, there.uri);
+      const x509::CertificateFacts facts = x509::certificate_facts(certificate.get());
+      if (span && facts.not_after > now + *span) continue;
+      if (span) outcome.exit = 3;
+      const bool own = has_key(inventory, certificate.get());
+      Json json = certificate_json(facts);
+      json["label"] = json_text(there.label);
+      json["id"] = hex(there.id);
+      json["uri"] = there.uri;
+      json["has_key"] = own;
+      json["expired"] = facts.not_after < now;
+      outcome.data["certificates"].push_back(std::move(json));
+      rows.push_back(
+          {printable(there.label, 60), printable(facts.subject, 60), printable(facts.issuer, 60),
+           rfc3339(facts.not_after).substr(0, 10) + (facts.not_after < now ? " EXPIRED" : ""),
+           own ? "yes" : "no"});
+    } catch (const Error& error) {
+      context.warn(fmt::format("a certificate on the token cannot be read: {}", error.what()));
+    }
+  }
+  for (const tokens::BrokenObject& broken : inventory.broken) {
+    context.warn(
+        fmt::format("object {} on the token cannot be read: {}", broken.handle, broken.reason));
+  }
+  if (!rows.empty()) outcome.text = table({"LABEL", "SUBJECT", "ISSUER", "EXPIRES", "KEY"}, rows);
+  return outcome;
+}
+
+}  // namespace
+
+void add_cert_list(CLI::App& command, Context& context) {
+  auto expiring = std::make_shared<std::string>();
+  command.add_option("--expiring", *expiring,
+                     "Only what expires within this time (30d, 12h, 4w); exit 3 when there is any");
+  command.footer(
+      "Examples:\n  hsmith cert list --token prod\n  hsmith cert list --expiring 30d --json");
+  command.callback([expiring, &context] {
+    context.run = [expiring, &context] { return run(*expiring, context); };
+  });
+}
+
+}  // namespace hsmith::cli

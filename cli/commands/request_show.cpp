@@ -1,0 +1,57 @@
+// hsmith request show: what a certificate request says.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/commands.h"
+#include "src/base/text.h"
+#include "src/x509/request.h"
+
+namespace hsmith::cli {
+namespace {
+
+Outcome run(const std::string& file, Context&) {
+  const ossl::Request request = x509::parse_request(read_file(file), quoted(file));
+  const x509::RequestFacts facts = x509::request_facts(request.get());
+  const auto& extensions = facts.extensions;
+  Outcome outcome;
+  outcome.data = {{"subject", json_text(facts.subject)},
+                  {"names", x509::texts_of(extensions.names)},
+                  {"key_usage", extensions.key_usage},
+                  {"extended_key_usage", extensions.extended_key_usage},
+                  {"other_extensions", extensions.other},
+                  {"attributes", facts.attributes},
+                  {"key_type", facts.key_type},
+                  {"key_bits", facts.key_bits},
+                  {"public_key_sha256", facts.key_sha256},
+                  {"signature_algorithm", facts.signature_algorithm},
+                  {"signature_verifies", facts.signature_ok}};
+  const auto line = [&](const char* name, const std::string& value) {
+    if (!value.empty()) outcome.text += fmt::format("{:<20} {}\n", name, value);
+  };
+  line("subject", facts.subject);
+  for (const std::string& name : x509::texts_of(extensions.names)) line("name", name);
+  line("key usage", fmt::format("{}", fmt::join(extensions.key_usage, ", ")));
+  line("extended key usage", fmt::format("{}", fmt::join(extensions.extended_key_usage, ", ")));
+  line("other extensions", fmt::format("{}", fmt::join(extensions.other, ", ")));
+  line("attributes", fmt::format("{}", fmt::join(facts.attributes, ", ")));
+  line("key", facts.key_type);
+  line("public key (sha256)", facts.key_sha256);
+  line("signature", fmt::format("{}, {}", facts.signature_algorithm,
+                                facts.signature_ok ? "verifies" : "DOES NOT VERIFY"));
+  outcome.exit = facts.signature_ok ? 0 : 3;
+  return outcome;
+}
+
+}  // namespace
+
+void add_request_show(CLI::App& command, Context& context) {
+  auto file = std::make_shared<std::string>();
+  command.add_option("FILE", *file, "Certificate request, PEM or DER; - is standard input")
+      ->required();
+  command.footer("Examples:\n  hsmith request show web.csr\n  hsmith request show web.csr --json");
+  command.callback(
+      [file, &context] { context.run = [file, &context] { return run(*file, context); }; });
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,205 @@
+#include "cli/installation.h"
+
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fmt/format.h>
+
+#include "cli/pending.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "src/x509/path.h"
+#include "tokens/certificates.h"
+#include "tokens/token_key.h"
+
+namespace hsmith::cli {
+namespace {
+
+using ossl::Certificate;
+
+// A certificate that shall go on the token, by the name that messages give it.
+struct Leaf {
+  Certificate certificate;
+  x509::CertificateFacts facts;
+  std::string name;
+};
+
+struct Inputs {
+  std::vector<Leaf> leaves;
+  std::vector<Certificate> chain;  // from --chain, and CA certificates among the files
+};
+
+std::vector<Certificate> read_all(const std::vector<std::string>& files) {
+  std::vector<Certificate> all;
+  for (const std::string& file : files) {
+    for (Certificate& certificate : x509::read_certificates(read_file(file), quoted(file)))
+      all.push_back(std::move(certificate));
+  }
+  return all;
+}
+
+Inputs read_inputs(const InstallOptions& options, Context& context) {
+  Inputs inputs;
+  std::string authority;
+  for (const std::string& file : options.files) {
+    for (Certificate& certificate : x509::read_certificates(read_file(file), quoted(file))) {
+      x509::CertificateFacts facts = x509::certificate_facts(certificate.get());
+      if (facts.is_ca) {
+        authority = facts.subject;
+        inputs.chain.push_back(std::move(certificate));
+      } else {
+        inputs.leaves.push_back({std::move(certificate), std::move(facts), quoted(file)});
+      }
+    }
+  }
+  for (Certificate& certificate : read_all(options.chain))
+    inputs.chain.push_back(std::move(certificate));
+  if (inputs.leaves.empty()) {
+    throw Error(
+        Kind::refused,
+        fmt::format("install {}: this is the certificate of an authority, not of a key here",
+                    authority))
+        .hint("give the certificate that the authority issued; its own goes with --chain");
+  }
+  if (!authority.empty())
+    context.tell(
+        "certificates of authorities among the files serve to verify and are not installed");
+  return inputs;
+}
+
+void check_time(const Leaf& leaf, Context& context) {
+  const std::time_t now = std::time(nullptr);
+  if (leaf.facts.not_after < now) {
+    throw Error(Kind::refused, fmt::format("install the certificate of {}: it expired on {}",
+                                           leaf.facts.subject, rfc3339(leaf.facts.not_after)));
+  }
+  if (leaf.facts.not_before > now) {
+    context.warn(fmt::format("the certificate of {} is not valid before {}", leaf.facts.subject,
+                             rfc3339(leaf.facts.not_before)));
+  }
+}
+
+std::string first_problem(const x509::Verdict& verdict) {
+  if (verdict.problems.empty()) return "no path was found";
+  return verdict.problems.front().subject + ": " + verdict.problems.front().reason;
+}
+
+// With --trust the whole path must hold. Without it the given chain must be the certificate's own:
+// each of its certificates may then end the path.
+void check_chain(const Leaf& leaf, const Inputs& inputs, const InstallOptions& options) {
+  x509::PathOptions path;
+  path.time = std::time(nullptr);
+  if (!options.trust.empty()) {
+    const auto anchors = x509::read_certificates(read_file(options.trust), quoted(options.trust));
+    const x509::Verdict verdict =
+        x509::verify_path(leaf.certificate.get(), inputs.chain, anchors, path);
+    if (verdict.ok) return;
+    throw Error(Kind::refused,
+                fmt::format("install the certificate of {}: it does not verify with {}: {}",
+                            leaf.facts.subject, quoted(options.trust), first_problem(verdict)));
+  }
+  if (options.chain.empty()) return;
+  path.partial_chain = true;
+  const x509::Verdict verdict =
+      x509::verify_path(leaf.certificate.get(), inputs.chain, inputs.chain, path);
+  if (verdict.ok) return;
+  throw Error(
+      Kind::mismatch,
+      fmt::format("install the certificate of {}: it does not verify with the given chain: {}",
+                  leaf.facts.subject, first_problem(verdict)));
+}
+
+void compare_with_request(const Leaf& leaf, Context& context) {
+  const auto kept = pending_request(context.environment.state_folder,
+                                    x509::public_key_of(leaf.certificate.get()));
+  if (!kept) return;
+  for (const std::string& line :
+       x509::differences_from_request(leaf.certificate.get(), kept->request.get()))
+    context.warn(line);
+}
+
+// Another certificate under the key's label would make every name ambiguous.
+void check_place(const tokens::Inventory& inventory, const tokens::Key& key, const Leaf& leaf) {
+  const Bytes der = x509::certificate_der(leaf.certificate.get());
+  for (const auto& there : tokens::objects_of(inventory, key).certificates) {
+    if (there.der == der) continue;
+    throw Error(Kind::exists,
+                fmt::format("install the certificate of {}: {} has another one already",
+                            leaf.facts.subject, key.uri))
+        .hint("look at it with hsmith cert show, delete it with: hsmith cert delete")
+        .candidates({there.uri});
+  }
+}
+
+struct Job {
+  const Leaf* leaf;
+  const tokens::Key* key;
+  bool there;
+};
+
+Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Leaf& leaf) {
+  const tokens::Key& key = tokens::key_of_certificate(inventory, leaf.certificate.get(), leaf.name);
+  check_place(inventory, key, leaf);
+  const Bytes der = x509::certificate_der(leaf.certificate.get());
+  for (const auto& there : tokens::objects_of(inventory, key).certificates) {
+    if (there.der == der && there.id == key.id && there.label == key.label)
+      return {&leaf, &key, true};
+  }
+  if (!tokens::holds_private_half(token, key, x509::public_key_of(leaf.certificate.get()))) {
+    throw Error(Kind::mismatch,
+                fmt::format("install the certificate of {}: the private key {} does not fit it",
+                            leaf.facts.subject, key.uri));
+  }
+  return {&leaf, &key, false};
+}
+
+}  // namespace
+
+void add_install_options(CLI::App& command, InstallOptions& options) {
+  command.add_option("FILE", options.files, "Certificates: PEM, DER, PKCS#7; - is standard input")
+      ->required();
+  command
+      .add_option("--chain", options.chain, "Certificates of the authorities; they serve to verify")
+      ->allow_extra_args(false);
+  command.add_option("--trust", options.trust, "File of trusted roots: the whole path must verify");
+}
+
+Outcome install_certificates(const InstallOptions& options, Context& context) {
+  const Inputs inputs = read_inputs(options, context);
+  for (const Leaf& leaf : inputs.leaves) {
+    check_time(leaf, context);
+    check_chain(leaf, inputs, options);
+  }
+  const tokens::Reach way = reach(context);
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
+  const auto lock = tokens::lock_token(way, token.info);
+  const tokens::Inventory inventory = tokens::take_inventory(token);
+  std::vector<Job> jobs;
+  std::vector<Change> changes;
+  for (const Leaf& leaf : inputs.leaves) {
+    jobs.push_back(prepare(token, inventory, leaf));
+    compare_with_request(leaf, context);
+    if (!jobs.back().there)
+      changes.push_back(
+          {Change::Kind::create,
+           fmt::format("certificate of {} beside {}", leaf.facts.subject, jobs.back().key->uri)});
+  }
+  if (context.options.plan) return planned(changes);
+  Outcome outcome;
+  outcome.data["certificates"] = Json::array();
+  for (const Job& job : jobs) {
+    if (!job.there) tokens::install(token, inventory, *job.key, job.leaf->certificate.get());
+    forget_request(context.environment.state_folder,
+                   x509::public_key_of(job.leaf->certificate.get()));
+    const std::string uri =
+        tokens::object_uri(token, job.key->label, job.key->id, tokens::ObjectType::cert);
+    outcome.data["certificates"].push_back({{"uri", uri},
+                                            {"subject", json_text(job.leaf->facts.subject)},
+                                            {"installed", !job.there},
+                                            {"expires", rfc3339(job.leaf->facts.not_after)}});
+    outcome.text += fmt::format("{} {}\n", uri, job.there ? "is there already" : "is installed");
+  }
+  return outcome;
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,27 @@
+// Installing certificates: what `request complete` and `cert install` have in common.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hsmith::cli {
+
+struct InstallOptions {
+  std::vector<std::string> files;
+  std::vector<std::string> chain;
+  std::string trust;
+};
+
+void add_install_options(CLI::App& command, InstallOptions& options);
+
+// Reads the files (PEM, DER, PKCS#7, several in any order), finds the key of each certificate by
+// public key, checks everything, and only then installs. Doing it again changes nothing.
+Outcome install_certificates(const InstallOptions& options, Context& context);
+
+}  // namespace hsmith::cli
