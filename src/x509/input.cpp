@@ -103,15 +103,6 @@ PemBlock read_block(Lines& lines, std::string label, std::string_view input) {
   refuse_line(input, first, fmt::format("the {} that begins here has no end line", label));
 }
 
-void refuse_utf16(ByteView content, std::string_view input) {
-  if (content.size() < 2) return;
-  const bool little = content[0] == 0xff && content[1] == 0xfe;
-  const bool big = content[0] == 0xfe && content[1] == 0xff;
-  if (!little && !big) return;
-  throw Error(Kind::malformed, fmt::format("read {}: it is UTF-16 text", quoted(input)))
-      .hint("convert it first: iconv -f UTF-16 -t UTF-8");
-}
-
 // Tag and header size of an element, also in BER's indefinite form; enough to tell files apart.
 struct Header {
   int tag = -1;
@@ -157,7 +148,6 @@ bool looks_like_pem(ByteView content) {
 }
 
 std::vector<PemBlock> pem_blocks(ByteView content, std::string_view input) {
-  refuse_utf16(content, input);
   std::vector<PemBlock> blocks;
   Lines lines(content);
   std::string_view line;
@@ -204,6 +194,9 @@ std::string kind_of_pem(std::string_view label) {
 }
 
 std::string kind_of_der(ByteView der) {
+  // What Windows programs write as "text".
+  const std::string_view start = as_text(der).substr(0, 2);
+  if (start == "\xff\xfe" || start == "\xfe\xff") return "UTF-16 text";
   const Header outer = header_at(der);
   if (outer.tag != 0x30) return "nothing that hsmith knows";
   const ByteView inside = der.subspan(outer.size);

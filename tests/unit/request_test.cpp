@@ -171,7 +171,7 @@ TEST(Request, SaysWhatElseAFileHolds) {
        "is not Base64"},
       {"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE-----\n",
        "line 3: CERTIFICATE REQUEST ends as \"CERTIFICATE\""},
-      {"\xff\xfe-\0-\0", "nothing that hsmith knows"},
+      {"\xff\xfe-", "this is UTF-16 text, expected a certificate request"},
   };
   for (const auto& [text, message] : cases) {
     const Error error = error_of([&, input = text] { parse_request(as_bytes(input), "f"); });
