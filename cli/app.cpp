@@ -57,11 +57,20 @@ void add_global_options(CLI::App& app, GlobalOptions& o) {
 struct Named {
   std::string noun;
   std::string verb;
+  int noun_at = 0;  // in argv
 };
 
-Named named_command(int argc, char** argv) {
+bool takes_next_word(const CLI::App& app, const std::string& word) {
+  const CLI::Option* option = word.starts_with("-") ? app.get_option_no_throw(word) : nullptr;
+  return option != nullptr && option->get_expected_min() > 0;
+}
+
+Named named_command(const CLI::App& app, int argc, char** argv) {
   Named named;
-  const std::vector<std::string> words(argv + 1, argv + argc);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    if (takes_next_word(app, words[i])) words[++i].clear();  // a token may be called "key"
+  }
   const auto is_noun = [](const std::string& word) {
     return std::any_of(nouns().begin(), nouns().end(),
                        [&](const Noun& n) { return word == n.name; });
@@ -69,6 +78,7 @@ Named named_command(int argc, char** argv) {
   const auto noun = std::find_if(words.begin(), words.end(), is_noun);
   if (noun == words.end()) return named;
   named.noun = *noun;
+  named.noun_at = static_cast<int>(noun - words.begin()) + 1;
   const auto is_verb = [&](const std::string& word) {
     return std::any_of(commands().begin(), commands().end(), [&](const Command& c) {
       return named.noun == c.noun && c.verb != nullptr && word == c.verb;
@@ -97,6 +107,19 @@ void add_commands(CLI::App& app, Context& context, const Named& named) {
     if (has_verbs) group->require_subcommand(1);
   }
   app.require_subcommand(1);
+}
+
+// How many arguments are ours: options behind the COMMAND of sandbox belong to COMMAND.
+int count_own(const CLI::App& app, const Named& named, int argc, char** argv) {
+  if (named.noun != "sandbox") return argc;
+  const CLI::App& sandbox = *app.get_subcommand("sandbox");
+  int i = named.noun_at + 1;
+  for (; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!word.starts_with("-") || word == "--") break;
+    if (takes_next_word(app, word) || takes_next_word(sandbox, word)) ++i;
+  }
+  return std::min(i, argc);
 }
 
 std::vector<std::string> known_words(const Named& named) {
@@ -178,13 +201,18 @@ void print_json(const Context& context, int exit, const Json* data, const Error*
   write_file("-", as_bytes(text), kPublicFile, Replace::yes);
 }
 
+// sandbox fails with a status that COMMAND hardly has, as env(1) does.
+int status_of(const Context& context, const Error& error) {
+  return context.command == "sandbox" ? 125 : error.exit_status();
+}
+
 int print_error(const Context& context, const Error& error) {
   fmt::print(stderr, "hsmith: {}\n", error.what());
   for (const std::string& uri : error.candidates())
     fmt::print(stderr, "hsmith: candidate: {}\n", uri);
   if (!error.hint().empty()) fmt::print(stderr, "hsmith: hint: {}\n", error.hint());
-  if (context.options.json) print_json(context, error.exit_status(), nullptr, &error);
-  return error.exit_status();
+  if (context.options.json) print_json(context, status_of(context, error), nullptr, &error);
+  return status_of(context, error);
 }
 
 void print_outcome(const Context& context, const Outcome& outcome) {
@@ -213,18 +241,23 @@ void load_settings(Context& context) {
 }
 
 // What the arguments ask for; the exit status.
-int run(int argc, char** argv, Context& context) {
+int run(int all, char** argv, Context& context) {
   CLI::App app("Keys that live on PKCS#11 devices and never leave them", "hsmith");
   app.fallthrough();
   app.set_help_all_flag("");
   add_global_options(app, context.options);
   app.set_version_flag("--version", version_text);
-  const Named named = named_command(argc, argv);
+  const Named named = named_command(app, all, argv);
   context.command = named.verb.empty() ? named.noun : named.noun + " " + named.verb;
   add_commands(app, context, named);
   app.footer(
       "Each command has its own --help, with examples.\n"
       "Examples:\n  hsmith quickstart\n  hsmith key list --json");
+  const int argc = count_own(app, named, all, argv);
+  context.trailing.assign(argv + argc, argv + all);
+  if (!context.trailing.empty() && context.trailing.front() == "--") {
+    context.trailing.erase(context.trailing.begin());
+  }
   // --json counts for errors of the arguments as well, wherever it stands.
   context.options.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
   try {
@@ -255,7 +288,7 @@ int run_app(int argc, char** argv) {
     try {
       return print_error(context, error);
     } catch (const Error&) {  // standard output is closed: the status still tells
-      return error.exit_status();
+      return status_of(context, error);
     }
   } catch (const std::exception& error) {
     return print_error(context,

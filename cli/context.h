@@ -53,8 +53,9 @@ struct Context {
   Environment environment;
   Config config;
   std::vector<std::string> warnings;
-  std::string command;           // "key generate"
-  std::function<Outcome()> run;  // set by the command that was chosen
+  std::string command;                // "key generate"
+  std::vector<std::string> trailing;  // sandbox's COMMAND, with its arguments
+  std::function<Outcome()> run;       // set by the command that was chosen
 
   // A line on standard error, and an entry of the JSON's warnings.
   void warn(const std::string& text);
