@@ -24,10 +24,17 @@ Template search_for(CK_OBJECT_CLASS object_class, const Selector& selector) {
   return wanted;
 }
 
-std::vector<Key> read_all(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> handles) {
+// Those of the objects that can be read: a broken one must not hide the others.
+std::vector<Key> read_all(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> handles,
+                          CK_OBJECT_CLASS object_class) {
   std::vector<Key> keys;
-  for (const CK_OBJECT_HANDLE handle : handles)
-    keys.push_back(read_key(token, handle, CKO_PRIVATE_KEY));
+  for (const CK_OBJECT_HANDLE handle : handles) {
+    try {
+      keys.push_back(read_key(token, handle, object_class));
+    } catch (const Error& error) {
+      if (error.kind() == Kind::token_removed) throw;
+    }
+  }
   return keys;
 }
 
@@ -40,7 +47,8 @@ std::vector<std::string> uris_of(std::span<const Key> keys) {
 [[noreturn]] void fail_not_found(const OpenToken& token, const Selector& selector) {
   Template any;
   any.set_number(CKA_CLASS, CKO_PRIVATE_KEY);
-  const std::vector<Key> keys = read_all(token, token.session->find(any, kMostCandidates));
+  const std::vector<Key> keys =
+      read_all(token, token.session->find(any, kMostCandidates), CKO_PRIVATE_KEY);
   std::vector<std::string> labels;
   for (const Key& key : keys) labels.push_back(key.label);
   const auto near = did_you_mean(selector.label.value_or(selector.text), labels);
@@ -68,49 +76,73 @@ Key find_one(const OpenToken& token, const Selector& selector) {
   const auto handles = token.session->find(search_for(CKO_PRIVATE_KEY, selector), kMostCandidates);
   if (handles.empty()) fail_not_found(token, selector);
   if (handles.size() == 1) return read_key(token, handles.front(), CKO_PRIVATE_KEY);
-  const std::vector<Key> keys = read_all(token, handles);
+  const std::vector<Key> keys = read_all(token, handles, CKO_PRIVATE_KEY);
   throw Error(Kind::ambiguous,
               fmt::format("find the key {} on the token {}: {} private keys match",
-                          quoted(selector.text), quoted(token.info.label), keys.size()))
-      .hint("name one of them by its id, for example id:" + hex(keys.front().id))
+                          quoted(selector.text), quoted(token.info.label), handles.size()))
+      .hint(keys.empty() || keys.front().id.empty()
+                ? "name one of them by its URI"
+                : "name one of them by its id, for example id:" + hex(keys.front().id))
       .candidates(uris_of(keys));
 }
 
 namespace {
 
-// A public half that some other object gives for the key: from one place, or several that agree.
+// The public half that other objects give for a key: those with its id, or, where it has none,
+// those without an id that have its label. Of several pairs with one id the label tells which is
+// meant; what is left must agree.
 class PublicHalf {
  public:
   explicit PublicHalf(const Key& key) : key_(key) {}
 
-  void add(EVP_PKEY* found) {
-    if (found_ && !ossl::same_public_key(found_.get(), found)) {
+  void add(const Key& other) {
+    if (goes_along(other.label, other.id) && other.public_key)
+      found_.push_back({other.label, ossl::share(other.public_key.get())});
+  }
+
+  // The certificate counts only as far as it can be read.
+  void add(const TokenCertificate& other) {
+    if (!goes_along(other.label, other.id)) return;
+    const unsigned char* start = other.der.data();
+    const ossl::Certificate certificate(
+        d2i_X509(nullptr, &start, static_cast<long>(other.der.size())));
+    EVP_PKEY* key = certificate ? X509_get0_pubkey(certificate.get()) : nullptr;
+    if (key != nullptr) found_.push_back({other.label, ossl::share(key)});
+  }
+
+  ossl::PKey take() {
+    const auto has_label = [&](const Found& one) { return one.label == key_.label; };
+    if (std::any_of(found_.begin(), found_.end(), has_label)) {
+      std::erase_if(found_, [&](const Found& one) { return !has_label(one); });
+    }
+    if (found_.empty()) {
+      throw Error(Kind::not_found,
+                  fmt::format("read the public key of {}: the token does not have it", key_.uri))
+          .hint(
+              "no public key object and no certificate goes with the key; install its certificate");
+    }
+    for (const Found& other : found_) {
+      if (ossl::same_public_key(found_.front().key.get(), other.key.get())) continue;
       throw Error(Kind::mismatch,
                   fmt::format("read the public key of {}: objects with its id hold different keys",
                               key_.uri))
           .hint("see them with: hsmith key list");
     }
-    if (!found_) found_ = ossl::share(found);
-  }
-
-  // The certificate counts only as far as it can be read.
-  void add_certificate(ByteView der) {
-    const unsigned char* start = der.data();
-    const ossl::Certificate certificate(d2i_X509(nullptr, &start, static_cast<long>(der.size())));
-    EVP_PKEY* key = certificate ? X509_get0_pubkey(certificate.get()) : nullptr;
-    if (key != nullptr) add(key);
-  }
-
-  ossl::PKey take() {
-    if (found_) return std::move(found_);
-    throw Error(Kind::not_found,
-                fmt::format("read the public key of {}: the token does not have it", key_.uri))
-        .hint("no public key object and no certificate goes with the key; install its certificate");
+    return std::move(found_.front().key);
   }
 
  private:
+  struct Found {
+    std::string label;
+    ossl::PKey key;
+  };
+
+  bool goes_along(const std::string& label, const Bytes& id) const {
+    return id == key_.id && (!id.empty() || (!label.empty() && label == key_.label));
+  }
+
   const Key& key_;
-  ossl::PKey found_;
+  std::vector<Found> found_;
 };
 
 }  // namespace
@@ -118,17 +150,21 @@ class PublicHalf {
 ossl::PKey public_key_of(const OpenToken& token, const Key& key) {
   if (key.public_key) return ossl::share(key.public_key.get());
   PublicHalf half(key);
+  Selector like_it;
   if (!key.id.empty()) {
-    Selector same_id;
-    same_id.id = key.id;
-    for (const auto handle :
-         token.session->find(search_for(CKO_PUBLIC_KEY, same_id), kMostCandidates)) {
-      const Key found = read_key(token, handle, CKO_PUBLIC_KEY);
-      if (found.public_key) half.add(found.public_key.get());
-    }
-    for (const auto handle :
-         token.session->find(search_for(CKO_CERTIFICATE, same_id), kMostCandidates)) {
-      half.add_certificate(read_certificate(token, handle).der);
+    like_it.id = key.id;
+  } else {
+    like_it.label = key.label;
+  }
+  const auto public_keys =
+      token.session->find(search_for(CKO_PUBLIC_KEY, like_it), kMostCandidates);
+  for (const Key& other : read_all(token, public_keys, CKO_PUBLIC_KEY)) half.add(other);
+  for (const auto handle :
+       token.session->find(search_for(CKO_CERTIFICATE, like_it), kMostCandidates)) {
+    try {
+      half.add(read_certificate(token, handle));
+    } catch (const Error& error) {
+      if (error.kind() == Kind::token_removed) throw;
     }
   }
   return half.take();
@@ -137,12 +173,8 @@ ossl::PKey public_key_of(const OpenToken& token, const Key& key) {
 ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
   if (key.public_key) return ossl::share(key.public_key.get());
   PublicHalf half(key);
-  for (const Key& found : inventory.public_keys) {
-    if (!key.id.empty() && found.id == key.id && found.public_key) half.add(found.public_key.get());
-  }
-  for (const TokenCertificate& found : inventory.certificates) {
-    if (!key.id.empty() && found.id == key.id) half.add_certificate(found.der);
-  }
+  for (const Key& other : inventory.public_keys) half.add(other);
+  for (const TokenCertificate& other : inventory.certificates) half.add(other);
   return half.take();
 }
 

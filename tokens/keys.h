@@ -64,8 +64,8 @@ Inventory take_inventory(const OpenToken& token);
 Key find_one(const OpenToken& token, const Selector& selector);
 
 // The public half of a private key: from the key itself, else from the public key object or the
-// certificate that goes with it by id. Throws not_found when the token has none, mismatch when two
-// places disagree.
+// certificate that goes with it by id, or by label where it has no id. Throws not_found when the
+// token has none, mismatch when two places disagree.
 ossl::PKey public_key_of(const OpenToken& token, const Key& key);
 // The same without asking the token again.
 ossl::PKey public_key_of(const Inventory& inventory, const Key& key);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <tuple>
 
 #include "cli/commands.h"
 #include "cli/key_output.h"
@@ -32,9 +33,15 @@ struct Row {
 };
 
 // The certificates of a key by public key or id; the one that is valid longest speaks for it.
-Row row_of(const Inventory& inventory, const Key& key) {
+Row row_of(const Inventory& inventory, const Key& key, Context& context) {
   Row row{&key, {}, {}};
-  for (const TokenCertificate& there : tokens::objects_of(inventory, key).certificates) {
+  std::vector<TokenCertificate> certificates;
+  try {
+    certificates = tokens::objects_of(inventory, key).certificates;
+  } catch (const Error& error) {  // one confused key must not hide the others
+    context.warn(error.what());
+  }
+  for (const TokenCertificate& there : certificates) {
     try {
       const ossl::Certificate parsed = x509::certificate_from_der(there.der, there.uri);
       const x509::CertificateFacts facts = x509::certificate_facts(parsed.get());
@@ -80,13 +87,19 @@ std::vector<std::string> row_text(const Row& row) {
 
 Outcome run(const Options& options, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
-  const Inventory inventory = tokens::take_inventory(token);
+  Inventory inventory = tokens::take_inventory(token);
+  // Tokens list their objects in any order.
+  const auto by_label = [](const Key& a, const Key& b) {
+    return std::tie(a.label, a.id) < std::tie(b.label, b.id);
+  };
+  std::sort(inventory.private_keys.begin(), inventory.private_keys.end(), by_label);
+  std::sort(inventory.secret_keys.begin(), inventory.secret_keys.end(), by_label);
   Outcome outcome;
   outcome.data["token"] = tokens::token_uri(token.info);
   outcome.data["keys"] = Json::array();
   std::vector<std::vector<std::string>> rows;
   const auto add = [&](const Key& key) {
-    const Row row = row_of(inventory, key);
+    const Row row = row_of(inventory, key, context);
     if (!is_wanted(options, row)) return;
     outcome.data["keys"].push_back(row_json(row));
     rows.push_back(row_text(row));
