@@ -12,7 +12,12 @@ namespace {
 constexpr CK_ULONG kBatch = 1024;
 constexpr std::size_t kMostObjects = 1'000'000;
 
-unsigned char* writable(ByteView bytes) { return const_cast<unsigned char*>(bytes.data()); }
+// Cryptoki takes its input without const. Of nothing at all a module still wants the address
+// (SoftHSM 2.6.1 answers CKR_ARGUMENTS_BAD to a null pointer).
+unsigned char* writable(ByteView bytes) {
+  static unsigned char nothing = 0;
+  return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
+}
 
 // One answer of a token's operation: bounded, and not longer than the buffer it was put into.
 template <typename Ask>
