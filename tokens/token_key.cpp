@@ -74,15 +74,13 @@ class TokenKey : public ossl::RemoteKey {
 
   // What the token answers, in the form that X.509 uses.
   Bytes unverified_signature(const Scheme& scheme, ByteView input) {
+    if (signing_ == Signing::anything) check_may_sign(key_);
     try {
-      if (key_.sign != false) return signature_of(scheme, input);
-      if (signing_ == Signing::own_request) return signature_of_non_signer(scheme, input);
+      return key_.sign != false ? signature_of(scheme, input)
+                                : signature_of_non_signer(scheme, input);
     } catch (const Error& error) {
       throw error.during("sign with " + key_.uri);
     }
-    throw Error(Kind::unsupported,
-                fmt::format("sign with {}: the key was not made for signing", key_.uri))
-        .hint("make a key with --use sign");
   }
 
   Secret decrypt_pkcs1(ByteView ciphertext) override {
@@ -117,12 +115,20 @@ class TokenKey : public ossl::RemoteKey {
       case KeyAlgorithm::ed25519:
         return token_signature({CKM_EDDSA, {}}, input);
       case KeyAlgorithm::ec:
-        return ossl::ecdsa_der_from_raw(public_half_.get(),
-                                        token_signature({CKM_ECDSA, {}}, input));
+        return ecdsa_signature(input);
       default:
         if (scheme.padding == Padding::pss)
           return token_signature(pss_mechanism(*scheme.digest), input);
         return token_signature({CKM_RSA_PKCS, {}}, ossl::digest_info(*scheme.digest, input));
+    }
+  }
+
+  Bytes ecdsa_signature(ByteView input) const {
+    const Bytes raw = token_signature({CKM_ECDSA, {}}, input);
+    try {
+      return ossl::ecdsa_der_from_raw(public_half_.get(), raw);
+    } catch (const Error& error) {  // the token's answer is what is malformed
+      throw Error(Kind::token_failed, error.what());
     }
   }
 
@@ -251,6 +257,13 @@ bool proves_by_agreement(TokenKey& key) {
 }
 
 }  // namespace
+
+void check_may_sign(const Key& key) {
+  if (key.sign != false) return;
+  throw Error(Kind::unsupported,
+              fmt::format("sign with {}: the key was not made for signing", key.uri))
+      .hint("make a key with --use sign");
+}
 
 std::shared_ptr<ossl::RemoteKey> remote_key(const OpenToken& token, const Key& key,
                                             Signing signing) {

@@ -11,6 +11,9 @@ namespace hsmith::tokens {
 // What a signature is wanted for. A key that may not sign still signs its own certificate request.
 enum class Signing { anything, own_request };
 
+// Throws unsupported for a key of which the token says that it may not sign.
+void check_may_sign(const Key& key);
+
 // The key with its public half, which is read from the token when the key does not show it. Every
 // signature is verified with that public half before it is given out. A key that was not made for
 // signing refuses; for its own request it signs by raw RSA decryption (CKM_RSA_X_509), or is made

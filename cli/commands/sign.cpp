@@ -1,6 +1,8 @@
 // hsmith sign: the digest is made here, the token signs it, and each signature is verified.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fmt/format.h>
+#include <set>
 
 #include "cli/commands.h"
 #include "cli/signature_options.h"
@@ -36,15 +38,20 @@ void check_options(const Options& options, const Context& context) {
                                          quoted(options.output), options.files.size()))
         .hint("name a folder with --out-dir");
   }
+  std::set<std::filesystem::path> outputs;
   for (const std::string& file : options.files) {
     const std::string output = output_of(options, file);
     if (output == file && file != "-")
       throw Error(Kind::usage, fmt::format("sign {}: input and output are the same", quoted(file)));
+    if (!outputs.insert(std::filesystem::path(output).lexically_normal()).second) {
+      throw Error(Kind::usage, fmt::format("sign {}: another signature would go to {} as well",
+                                           quoted(file), quoted(output)));
+    }
+    if (context.options.json && output == "-") {
+      throw Error(Kind::usage, "print a signature as JSON: that does not go together")
+          .hint("name a file with -o");
+    }
     check_output(output, context.replace());
-  }
-  if (context.options.json && output_of(options, options.files.front()) == "-") {
-    throw Error(Kind::usage, "print a signature as JSON: that does not go together")
-        .hint("name a file with -o");
   }
 }
 
@@ -53,14 +60,17 @@ Outcome run(const Options& options, Context& context) {
   check_options(options, context);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
+  tokens::check_may_sign(key);
   const auto remote = tokens::remote_key(token, key);
   const ossl::Scheme scheme =
       ossl::choose_scheme(remote->public_key(), options.signature.scheme, options.signature.digest);
   check_sig_format(options.signature, remote->public_key());
   if (context.options.plan) {
     std::vector<Change> changes;
-    for (const std::string& file : options.files)
+    for (const std::string& file : options.files) {
+      input_to_sign(file, remote->public_key(), scheme, options.signature);
       changes.push_back({Change::Kind::create, "file " + output_of(options, file)});
+    }
     return planned(changes);
   }
   Outcome outcome;
@@ -94,8 +104,9 @@ void add_sign(CLI::App& command, Context& context) {
   command.add_option("--format", options->format, "raw: the bare signature (default)")
       ->check(CLI::IsMember({"raw"}));
   add_signature_options(command, options->signature);
-  command.add_option("-o,--output", options->output, "Where the signature goes (default FILE.sig)");
-  command.add_option("--out-dir", options->out_dir, "Folder for the signatures");
+  CLI::Option* output = command.add_option("-o,--output", options->output,
+                                           "Where the signature goes (default FILE.sig)");
+  command.add_option("--out-dir", options->out_dir, "Folder for the signatures")->excludes(output);
   command.footer(
       "Examples:\n  hsmith sign --key web release.tar.gz\n"
       "  hsmith sign --key web --scheme pss --digest sha512 -o r.sig release.tar.gz");
