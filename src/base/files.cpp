@@ -75,12 +75,17 @@ Error already_there(const std::string& path) {
       .hint("give another name, or --force to replace it");
 }
 
-// A file that is removed again unless it was put in its place.
+// A file without a name until it is whole: a process that dies leaves nothing of it behind. Where
+// the file system cannot do that (O_TMPFILE), it has a temporary name.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& target)
-      : name_((folder_of(target) / ".hsmith-XXXXXX").string()),
-        file_(mkostemp(name_.data(), O_CLOEXEC)) {
+  explicit TemporaryFile(const std::string& target) : target_(target) {
+    const fs::path folder = folder_of(target);
+    file_ = Descriptor(open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+    if (file_.get() >= 0) return;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) fail("write", target, errno);
+    name_ = (folder / ".hsmith-XXXXXX").string();
+    file_ = Descriptor(mkostemp(name_.data(), O_CLOEXEC));
     if (file_.get() < 0) fail("write", target, errno);
   }
   ~TemporaryFile() {
@@ -91,24 +96,52 @@ class TemporaryFile {
 
   int fd() const { return file_.get(); }
 
-  // Of two writers of one new name only one wins.
-  void put_at(const std::string& target, Replace replace) {
+  // Of two writers of one new name only one wins: neither linkat nor RENAME_NOREPLACE replaces.
+  void put_in_place(Replace replace) {
+    if (replace == Replace::no && name_.empty()) {
+      if (link_as(target_)) return;
+      if (errno == EEXIST) throw already_there(target_);
+      fail("write", target_, errno);
+    }
+    if (name_.empty()) give_name();
     const unsigned flags = replace == Replace::yes ? 0 : RENAME_NOREPLACE;
-    if (renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, target.c_str(), flags) == 0) {
+    if (renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, target_.c_str(), flags) == 0) {
       name_.clear();
       return;
     }
     // NFS cannot rename so, but it has links, which never replace; FAT has it the other way round.
-    const bool linked = flags != 0 && errno == EINVAL && link(name_.c_str(), target.c_str()) == 0;
+    const bool linked = flags != 0 && errno == EINVAL && link(name_.c_str(), target_.c_str()) == 0;
     if (linked) return;
-    if (errno == EEXIST) throw already_there(target);
-    fail("write", target, errno);
+    if (errno == EEXIST) throw already_there(target_);
+    fail("write", target_, errno);
   }
 
  private:
+  bool link_as(const std::string& name) const {
+    const std::string opened = fmt::format("/proc/self/fd/{}", file_.get());
+    return linkat(AT_FDCWD, opened.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  }
+
+  // A link never replaces, so what shall replace needs a name first. It is always the same one:
+  // what a killed process left under it goes with the next run.
+  void give_name() {
+    const fs::path target(target_);
+    const std::string name =
+        (folder_of(target_) / ("." + target.filename().string() + ".hsmith-new")).string();
+    unlink(name.c_str());
+    if (!link_as(name)) fail("write", target_, errno);
+    name_ = name;
+  }
+
+  std::string target_;
   std::string name_;
   Descriptor file_;
 };
+
+bool is_device(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode);
+}
 
 }  // namespace
 
@@ -147,7 +180,7 @@ void read_blocks(const std::string& path, const std::function<void(ByteView)>& t
 }
 
 void check_output(const std::string& path, Replace replace) {
-  if (path == "-") return;
+  if (path == "-" || is_device(path)) return;
   struct stat status {};
   if (lstat(path.c_str(), &status) == 0) {
     if (replace == Replace::no) throw already_there(path);
@@ -164,14 +197,27 @@ void write_file(const std::string& path, ByteView content, FileMode mode, Replac
     return;
   }
   check_output(path, replace);
+  if (is_device(path)) {
+    const Descriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    if (device.get() < 0) fail("write", path, errno);
+    write_all(device.get(), content, path);
+    return;
+  }
   const Descriptor folder = open_folder(folder_of(path));
   TemporaryFile file(path);
   write_all(file.fd(), content, path);
   if (fchmod(file.fd(), mode.bits) != 0) fail("write", path, errno);
   if (fsync(file.fd()) != 0) fail("write", path, errno);
-  file.put_at(path, replace);
-  sync_folder(folder, folder_of(path));
+  file.put_in_place(replace);
+  try {
+    sync_folder(folder, folder_of(path));
+  } catch (const Error&) {
+    if (replace == Replace::no) unlink(path.c_str());  // not durable: as if it had not been written
+    throw;
+  }
 }
+
+void sync_folder(const fs::path& folder) { sync_folder(open_folder(folder), folder); }
 
 void make_private_folder(const fs::path& folder) {
   std::error_code ignored;

@@ -46,10 +46,13 @@ inline constexpr FileMode kPrivateFile{0600};
 // folder cannot be written: to be called before the first change elsewhere. "-" always passes.
 void check_output(const std::string& path, Replace replace);
 
-// Writes a file under a temporary name in the same folder, fsyncs, renames, fsyncs the folder. On
-// any failure nothing of it remains and an older file is untouched. The mode is exact, whatever the
-// umask. "-" writes to standard output.
+// Writes a file that has no name until it is whole, fsyncs it, gives it its name, fsyncs the folder.
+// On any failure nothing of it remains and an older file is untouched. The mode is exact, whatever
+// the umask. "-" is standard output; a character device is written to as it is.
 void write_file(const std::string& path, ByteView content, FileMode mode, Replace replace);
+
+// Makes the names in a folder durable. Throws io.
+void sync_folder(const std::filesystem::path& folder);
 
 // Makes a folder and its parents, each new one 0700.
 void make_private_folder(const std::filesystem::path& folder);
