@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <fmt/format.h>
 #include <utility>
 
@@ -71,6 +72,7 @@ std::string reason_of(int error, const X509* certificate) {
 struct Watch {
   Verdict verdict;
   std::time_t time;
+  std::exception_ptr failure;
 };
 
 // notAfter is the last moment that counts (RFC 5280, 4.1.2.5); to OpenSSL it is too late.
@@ -84,8 +86,8 @@ bool is_last_moment(int error, const X509* certificate, std::time_t time) {
 // whatever X509_verify_cert then answers.
 int note_problem(int ok, X509_STORE_CTX* context) noexcept {
   if (ok == 1) return 1;
+  auto& watch = *static_cast<Watch*>(X509_STORE_CTX_get_app_data(context));
   try {
-    auto& watch = *static_cast<Watch*>(X509_STORE_CTX_get_app_data(context));
     const X509* certificate = X509_STORE_CTX_get_current_cert(context);
     if (certificate == nullptr) certificate = X509_STORE_CTX_get0_cert(context);
     const int error = X509_STORE_CTX_get_error(context);
@@ -97,7 +99,7 @@ int note_problem(int ok, X509_STORE_CTX* context) noexcept {
                 reason_of(error, certificate));
     return 1;
   } catch (...) {
-    ossl::keep_current_exception();
+    watch.failure = std::current_exception();
     return 0;
   }
 }
@@ -135,10 +137,10 @@ Wanted wanted_of(const PathOptions& options) {
 }
 
 unsigned long flags_of(const PathOptions& options) {
-  unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
+  // Without POLICY_CHECK OpenSSL overlooks what a certificate's policyConstraints demands.
+  unsigned long flags = X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_POLICY_CHECK;
   if (options.partial_chain) flags |= X509_V_FLAG_PARTIAL_CHAIN;
   if (options.strict) flags |= X509_V_FLAG_X509_STRICT;
-  if (!options.policies.empty()) flags |= X509_V_FLAG_POLICY_CHECK;
   if (options.explicit_policy) flags |= X509_V_FLAG_EXPLICIT_POLICY;
   if (options.inhibit_mapping) flags |= X509_V_FLAG_INHIBIT_MAP;
   if (options.inhibit_any) flags |= X509_V_FLAG_INHIBIT_ANY;
@@ -184,6 +186,7 @@ void set_parameters(X509_VERIFY_PARAM* parameters, const PathOptions& options,
   }
   ossl::check(ok, "prepare the verification");
   for (const std::string& oid : options.policies) add_policy(parameters, oid);
+  if (options.policies.empty()) add_policy(parameters, "2.5.29.32.0");  // any; none would be none
 }
 
 ossl::Store store_of(std::span<const ossl::Certificate> anchors) {
@@ -214,14 +217,14 @@ Verdict check_path(X509* leaf, std::span<const ossl::Certificate> untrusted,
   ossl::check(X509_STORE_CTX_init(context.get(), store.get(), leaf, others.get()) == 1,
               "prepare the verification");
   set_parameters(X509_STORE_CTX_get0_param(context.get()), options, wanted);
-  Watch watch{{}, options.time};
+  Watch watch{{}, options.time, nullptr};
   X509_STORE_CTX_set_app_data(context.get(), &watch);
   X509_STORE_CTX_set_verify_cb(context.get(), note_problem);
 
   const int answer = X509_verify_cert(context.get());
-  ossl::check(answer >= 0, "verify the path");
+  if (watch.failure) std::rethrow_exception(watch.failure);
   Verdict verdict = std::move(watch.verdict);
-  if (answer == 0 && verdict.problems.empty()) {
+  if (answer != 1 && verdict.problems.empty()) {
     add_problem(verdict, 0, leaf, reason_of(X509_STORE_CTX_get_error(context.get()), leaf));
   }
   const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());

@@ -174,21 +174,15 @@ void check_names(Verdict& verdict, const std::vector<Link>& links, bool strict) 
   }
 }
 
-// What RFC 5280 forbids and OpenSSL lets pass. Anchors are the user's own decision.
-void check_form(Verdict& verdict, const Link& link) {
+// RFC 5280, 4.1.2.2. Anchors are the user's own decision.
+void check_serial(Verdict& verdict, const Link& link) {
   if (ASN1_STRING_length(X509_get0_serialNumber(link.certificate)) > kLongestSerial) {
     add_problem(verdict, link.depth, link.certificate,
                 "its serial number is longer than 20 octets");
   }
-  for (const int nid : {NID_policy_constraints, NID_inhibit_any_policy}) {
-    if (has_extension(link, nid) && !contains(link.facts.critical, oid_text(OBJ_nid2obj(nid)))) {
-      add_problem(verdict, link.depth, link.certificate,
-                  fmt::format("its {} is not critical", OBJ_nid2sn(nid)));
-    }
-  }
 }
 
-// RFC 5280, 4.2.1.2 and 4.2.1.9, for authorities and anchors.
+// RFC 5280, 4.2.1.2, 4.2.1.9, 4.2.1.11 and 4.2.1.14, for authorities and anchors.
 void check_authority_form(Verdict& verdict, const Link& link) {
   const auto add = [&](const char* reason) {
     add_problem(verdict, link.depth, link.certificate, reason);
@@ -196,6 +190,12 @@ void check_authority_form(Verdict& verdict, const Link& link) {
   if (!link.facts.is_ca.value_or(false)) add("it has no basicConstraints of an authority");
   if (!contains(link.facts.critical, "2.5.29.19")) add("its basicConstraints is not critical");
   if (link.facts.subject_key_id.empty()) add("it has no subjectKeyIdentifier");
+  for (const int nid : {NID_policy_constraints, NID_inhibit_any_policy}) {
+    const std::string oid = oid_text(OBJ_nid2obj(nid));
+    if (has_extension(link, nid) && !contains(link.facts.critical, oid)) {
+      add("its constraints of policies are not critical");
+    }
+  }
 }
 
 // The CA/Browser Forum's Baseline Requirements for TLS, 6.1.5, 7.1.2 and 7.1.4.3.
@@ -256,7 +256,7 @@ void check_rules(Verdict& verdict, const PathOptions& options, const std::string
   if (!host.empty()) check_host_constraints(verdict, links, host);
   check_names(verdict, links, options.strict);
   for (const Link& link : links) {
-    if (!link.anchor) check_form(verdict, link);
+    if (!link.anchor) check_serial(verdict, link);
   }
   if (options.strict) check_strictly(verdict, links, options.purpose);
 }
