@@ -279,14 +279,19 @@ class PathFinder {
   static constexpr std::size_t kLongestPath = 24;
   static constexpr int kMostSignatures = 256;
 
+  // True when the end of the path names `issuer` and, a dearer question, was signed by it.
   bool issued(X509* issuer) {
     X509* subject = path_.back().certificate;
-    if (X509_check_issued(issuer, subject) != X509_V_OK || signatures_ >= kMostSignatures) {
-      return false;
-    }
+    if (X509_check_issued(issuer, subject) != X509_V_OK || is_used(issuer)) return false;
     ++signatures_;
     EVP_PKEY* key = X509_get0_pubkey(issuer);
     return key != nullptr && X509_verify(subject, key) == 1;
+  }
+
+  bool is_used(const X509* certificate) const {
+    return std::any_of(path_.begin(), path_.end(), [&](const Step& one) {
+      return X509_cmp(one.certificate, certificate) == 0;
+    });
   }
 
   bool is_end(const Step& step) const {
@@ -296,11 +301,8 @@ class PathFinder {
 
   void extend() {
     for (const Step& step : steps_) {
-      if (found_.size() >= kMostPaths) return;
-      const bool used = std::any_of(path_.begin(), path_.end(), [&](const Step& one) {
-        return X509_cmp(one.certificate, step.certificate) == 0;
-      });
-      if (used || !issued(step.certificate)) continue;
+      if (found_.size() >= kMostPaths || signatures_ >= kMostSignatures) return;
+      if (!issued(step.certificate)) continue;
       path_.push_back(step);
       if (is_end(step)) {
         found_.push_back(path_);
