@@ -206,22 +206,32 @@ int status_of(const Context& context, const Error& error) {
   return context.command == "sandbox" ? 125 : error.exit_status();
 }
 
-int print_error(const Context& context, const Error& error) {
+void print_error_lines(const Error& error) {
   fmt::print(stderr, "hsmith: {}\n", error.what());
   for (const std::string& uri : error.candidates())
     fmt::print(stderr, "hsmith: candidate: {}\n", uri);
   if (!error.hint().empty()) fmt::print(stderr, "hsmith: hint: {}\n", error.hint());
+}
+
+int print_error(const Context& context, const Error& error) {
+  print_error_lines(error);
   if (context.options.json) print_json(context, status_of(context, error), nullptr, &error);
   return status_of(context, error);
 }
 
+int status_of(const Outcome& outcome) {
+  return outcome.failures.empty() ? outcome.exit : outcome.failures.front().exit_status();
+}
+
 void print_outcome(const Context& context, const Outcome& outcome) {
+  for (const Error& failure : outcome.failures) print_error_lines(failure);
   if (context.options.json) {
     if (outcome.raw) {
       throw Error(Kind::usage, "print binary output as JSON: that does not go together")
           .hint("name a file with -o");
     }
-    print_json(context, outcome.exit, &outcome.data, nullptr);
+    print_json(context, status_of(outcome), &outcome.data,
+               outcome.failures.empty() ? nullptr : &outcome.failures.front());
     return;
   }
   if (outcome.raw && isatty(STDOUT_FILENO) != 0) {
@@ -274,7 +284,7 @@ int run(int all, char** argv, Context& context) {
   load_settings(context);
   const Outcome outcome = context.run();
   print_outcome(context, outcome);
-  return outcome.exit;
+  return status_of(outcome);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "cli/config.h"
 #include "src/base/environment.h"
+#include "src/base/error.h"
 #include "src/base/files.h"
 #include "tokens/selector.h"
 #include "tokens/token.h"
@@ -39,13 +40,15 @@ struct GlobalOptions {
 };
 
 // What a command has to say when it is done: `data` for --json, `text` for people. An answer of
-// "no" is exit status 3; errors are exceptions.
+// "no" is exit status 3; errors are exceptions, but of several items that were asked for those that
+// failed are `failures`: the others are done, and the first failure decides the exit status.
 struct Outcome {
   Json data = Json::object();
   std::string text;
   int exit = 0;
   // Bytes for standard output in place of the text: a certificate in DER, say.
   std::optional<Bytes> raw;
+  std::vector<Error> failures;
 };
 
 struct Context {

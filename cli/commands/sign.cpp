@@ -55,6 +55,22 @@ void check_options(const Options& options, const Context& context) {
   }
 }
 
+void sign_file(const std::string& file, const Options& options, ossl::RemoteKey& key,
+               const ossl::Scheme& scheme, Replace replace, Outcome& outcome) {
+  const Bytes input = input_to_sign(file, key.public_key(), scheme, options.signature);
+  Bytes signature = key.sign(scheme, input);
+  if (options.signature.raw()) signature = ossl::ecdsa_raw_from_der(key.public_key(), signature);
+  const std::string output = output_of(options, file);
+  if (output == "-") {
+    outcome.raw = std::move(signature);
+    return;
+  }
+  write_file(output, signature, kPublicFile, replace);
+  outcome.data["signatures"].push_back(
+      {{"file", json_text(file)}, {"signature", json_text(output)}});
+  outcome.text += fmt::format("{}\n", printable(output));
+}
+
 Outcome run(const Options& options, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(options.key);
   check_options(options, context);
@@ -78,19 +94,14 @@ Outcome run(const Options& options, Context& context) {
                   {"scheme", ossl::describe(remote->public_key(), scheme)},
                   {"signatures", Json::array()}};
   for (const std::string& file : options.files) {
-    const Bytes input = input_to_sign(file, remote->public_key(), scheme, options.signature);
-    Bytes signature = remote->sign(scheme, input);
-    if (options.signature.raw())
-      signature = ossl::ecdsa_raw_from_der(remote->public_key(), signature);
-    const std::string output = output_of(options, file);
-    if (output == "-") {
-      outcome.raw = std::move(signature);
-      continue;
+    try {
+      sign_file(file, options, *remote, scheme, context.replace(), outcome);
+    } catch (const Error& error) {
+      if (options.files.size() == 1) throw;
+      outcome.failures.push_back(error);
+      // Without its token no other file can be signed.
+      if (error.kind() == Kind::token_removed) break;
     }
-    write_file(output, signature, kPublicFile, context.replace());
-    outcome.data["signatures"].push_back(
-        {{"file", json_text(file)}, {"signature", json_text(output)}});
-    outcome.text += fmt::format("{}\n", printable(output));
   }
   return outcome;
 }
