@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cli/changes.h"
+#include "pkcs11/names.h"
 #include "src/base/error.h"
 #include "src/base/lock.h"
 #include "src/base/text.h"
@@ -95,6 +97,14 @@ tokens::Reach reach(Context& context, const tokens::Selector* selector) {
   way.use_last_try = context.options.use_last_try;
   way.retry_pin = context.options.retry_pin;
   way.warn = [&context](const std::string& text) { context.warn(text); };
+  way.before_login = [&context](const pkcs11::TokenInfo& token, CK_USER_TYPE user) {
+    record(context,
+           {{"event", "login"},
+            {"user", pkcs11::user_name(user)},
+            {"token", json_text(token.label)},
+            {"serial", json_text(token.serial)}},
+           audit::Flush::yes);
+  };
   way.environment = &context.environment;
   if (context.options.trace) way.trace = std::make_shared<pkcs11::Trace>(*context.options.trace);
   tokens::ConfiguredModule module;

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/pending.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -153,6 +154,16 @@ Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, 
   return {&leaf, &key, false};
 }
 
+void install_one(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Job& job,
+                 Context& context) {
+  X509* certificate = job.leaf->certificate.get();
+  const Json facts{{"label", json_text(job.key->label)},
+                   {"id", hex(job.key->id)},
+                   {"certificate", hex(x509::certificate_der(certificate))}};
+  undertake(context, token.info, facts,
+            [&](Undertaking&) { return tokens::install(token, inventory, *job.key, certificate); });
+}
+
 }  // namespace
 
 void add_install_options(CLI::App& command, InstallOptions& options) {
@@ -188,7 +199,7 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
   Outcome outcome;
   outcome.data["certificates"] = Json::array();
   for (const Job& job : jobs) {
-    if (!job.there) tokens::install(token, inventory, *job.key, job.leaf->certificate.get());
+    if (!job.there) install_one(token, inventory, job, context);
     forget_request(context.environment.state_folder,
                    x509::public_key_of(job.leaf->certificate.get()));
     const std::string uri =

@@ -1,5 +1,6 @@
 #include "tokens/certificates.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "src/base/error.h"
@@ -23,8 +24,18 @@ CertificateFields fields_of(X509* certificate) {
 void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const Key& key, const Bytes& der) {
   const TokenCertificate found = read_certificate(token, handle);
   if (found.der == der && found.id == key.id && found.label == key.label) return;
-  token.session->destroy(handle);
-  throw Error(Kind::token_failed, "the token did not keep it as it was sent; it was removed again");
+  throw Error(Kind::token_failed, "the token did not keep it as it was sent");
+}
+
+// What a failed installation left: certificates with the key's id that were not there before.
+void remove_leftovers(const OpenToken& token, const Inventory& before, const Key& key) {
+  pkcs11::Template same_id;
+  same_id.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, key.id);
+  for (const CK_OBJECT_HANDLE handle : token.session->find(same_id, kMostCandidates)) {
+    const auto was_there = [&](const TokenCertificate& old) { return old.handle == handle; };
+    const bool old = std::any_of(before.certificates.begin(), before.certificates.end(), was_there);
+    if (!old) token.session->destroy(handle);
+  }
 }
 
 }  // namespace
@@ -76,7 +87,13 @@ Installed install(const OpenToken& token, const Inventory& inventory, const Key&
         token.session->create(certificate_template(fields, key.label, key.id));
     read_back(token, handle, key, fields.value);
   } catch (const Error& error) {
-    throw error.during(fmt::format("install the certificate of {}", key.uri));
+    const Error outer = error.during(fmt::format("install the certificate of {}", key.uri));
+    try {
+      remove_leftovers(token, inventory, key);
+    } catch (const Error&) {
+      throw outer.during("what was begun could not be removed").unfinished();
+    }
+    throw outer;
   }
   return Installed::now;
 }

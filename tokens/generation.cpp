@@ -92,7 +92,8 @@ std::vector<std::string> notes_on(const Key& key, const KeySpec& spec) {
   return notes;
 }
 
-Generated generate_and_check(const OpenToken& token, const KeySpec& spec) {
+Generated generate_and_check(const OpenToken& token, const KeySpec& spec,
+                             const std::function<void(EVP_PKEY*)>& made_it) {
   const KeyPair pair = token.session->generate_pair(
       generation_mechanism(*spec.type), public_key_template(spec), private_key_template(spec));
   const Key made = read_key(token, pair.public_key, CKO_PUBLIC_KEY);
@@ -100,6 +101,7 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec) {
     throw Error(Kind::token_failed,
                 fmt::format("the token made a key of type {}", type_name(made)));
   }
+  if (made_it) made_it(made.public_key.get());
   const Bytes new_id = spec.id.empty() ? ossl::key_identifier(made.public_key.get()) : Bytes{};
   give_identity(token, pair, new_id, made.public_key.get());
   Key key = find_again(token, spec, spec.id.empty() ? new_id : spec.id);
@@ -116,12 +118,13 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec) {
 
 }  // namespace
 
-Generated generate(const OpenToken& token, const KeySpec& spec) {
+Generated generate(const OpenToken& token, const KeySpec& spec,
+                   const std::function<void(EVP_PKEY*)>& made_it) {
   const auto before = token.session->find({}, kMost);
   const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
                                         quoted(token.info.label));
   try {
-    return generate_and_check(token, spec);
+    return generate_and_check(token, spec, made_it);
   } catch (const Error& error) {
     try {
       remove_leftovers(token, before, spec.label);
@@ -129,7 +132,8 @@ Generated generate(const OpenToken& token, const KeySpec& spec) {
       throw Error(error.kind(), fmt::format("{}: {}; what was begun could not be removed: {}",
                                             doing, error.what(), second.what()))
           .ckr(error.ckr())
-          .hint("see what is left with: hsmith key list");
+          .hint("see what is left with hsmith doctor, remove it with: hsmith doctor --repair")
+          .unfinished();
     }
     throw error.during(doing);
   }

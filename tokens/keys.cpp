@@ -217,48 +217,63 @@ KeyObjects objects_of(const Inventory& inventory, const Key& key) {
   return objects;
 }
 
-void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label) {
-  Template labelled;
-  labelled.set_text(CKA_LABEL, label);
-  std::vector<CK_OBJECT_HANDLE> handles{objects.private_key.handle};
-  for (const Key& key : objects.public_keys) handles.push_back(key.handle);
-  for (const TokenCertificate& certificate : objects.certificates)
-    handles.push_back(certificate.handle);
-  static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
-  for (const CK_OBJECT_HANDLE handle : handles) {
-    try {
-      token.session->set(handle, labelled);
-      if (token.session->get(handle, kLabel).text(CKA_LABEL) == label) continue;
-    } catch (const Error& error) {
-      throw error.during(fmt::format("rename {} to {}", objects.private_key.uri, quoted(label)));
-    }
-    throw Error(Kind::token_failed, fmt::format("rename {} to {}: the token kept the old label",
-                                                objects.private_key.uri, quoted(label)));
-  }
-}
+namespace {
 
-void destroy(const OpenToken& token, const KeyObjects& objects) {
+std::vector<CK_OBJECT_HANDLE> handles_of(const KeyObjects& objects) {
   std::vector<CK_OBJECT_HANDLE> handles;
   for (const TokenCertificate& certificate : objects.certificates)
     handles.push_back(certificate.handle);
   for (const Key& key : objects.public_keys) handles.push_back(key.handle);
   handles.push_back(objects.private_key.handle);
-  for (const CK_OBJECT_HANDLE handle : handles) {
+  return handles;
+}
+
+void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::string& label) {
+  static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
+  Template labelled;
+  labelled.set_text(CKA_LABEL, label);
+  token.session->set(handle, labelled);
+  if (token.session->get(handle, kLabel).text(CKA_LABEL) == label) return;
+  throw Error(Kind::token_failed, "the token kept the old label");
+}
+
+}  // namespace
+
+void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label) {
+  const std::string doing = fmt::format("rename {} to {}", objects.private_key.uri, quoted(label));
+  const std::vector<CK_OBJECT_HANDLE> handles = handles_of(objects);
+  try {
+    for (const CK_OBJECT_HANDLE handle : handles) set_label(token, handle, label);
+  } catch (const Error& error) {
     try {
-      token.session->destroy(handle);
-    } catch (const Error& error) {
-      throw error.during("delete " + objects.private_key.uri);
+      for (const CK_OBJECT_HANDLE handle : handles)
+        set_label(token, handle, objects.private_key.label);
+    } catch (const Error&) {
+      throw error.during(doing + ": it has both labels now").unfinished();
     }
+    throw error.during(doing);
   }
+}
+
+void destroy(const OpenToken& token, const KeyObjects& objects) {
   const Key& key = objects.private_key;
-  Selector gone;
-  gone.label = key.label;
-  if (!key.id.empty()) gone.id = key.id;
-  for (const auto handle :
-       token.session->find(search_for(CKO_PRIVATE_KEY, gone), kMostCandidates)) {
-    if (handle == key.handle) {
-      throw Error(Kind::token_failed, fmt::format("delete {}: the token still has it", key.uri));
+  bool begun = false;
+  try {
+    for (const CK_OBJECT_HANDLE handle : handles_of(objects)) {
+      token.session->destroy(handle);
+      begun = true;
     }
+    Selector gone;
+    gone.label = key.label;
+    if (!key.id.empty()) gone.id = key.id;
+    const auto left = token.session->find(search_for(CKO_PRIVATE_KEY, gone), kMostCandidates);
+    if (std::find(left.begin(), left.end(), key.handle) != left.end()) {
+      throw Error(Kind::token_failed, "the token still has it");
+    }
+  } catch (const Error& error) {
+    Error outer = error.during("delete " + key.uri);
+    if (begun) throw std::move(outer).unfinished();
+    throw outer;
   }
 }
 

@@ -1,6 +1,7 @@
 // Keys on a token: found, listed, made, renamed and deleted.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,7 +81,9 @@ struct Generated {
 };
 // Makes a pair, gives it its id, finds it again and reads its attributes: a key that is extractable
 // or readable is destroyed and reported. Whatever a failed generation left behind is removed.
-Generated generate(const OpenToken& token, const KeySpec& spec);
+// `made_it` is told the public key as soon as there is one.
+Generated generate(const OpenToken& token, const KeySpec& spec,
+                   const std::function<void(EVP_PKEY*)>& made_it = {});
 
 // The objects that go together with a private key: itself, its public key, its certificates; by
 // public key, and by id where an object does not show its public key.

@@ -251,6 +251,7 @@ void log_in(const Reach& reach, const OpenToken& token, Login login, const PinSo
   }
   if (keypad && reach.warn) reach.warn("type the PIN at the token's own pad");
   const ByteView bytes = pin && !keypad ? pin->reveal() : ByteView{};
+  if (reach.before_login) reach.before_login(token.info, login == Login::so ? CKU_SO : CKU_USER);
   const CK_RV rv = token.session->login(login == Login::so ? CKU_SO : CKU_USER, bytes);
   if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) {
     if (is_interactive(source)) forget_failed_pin(reach.state_folder, token.info.serial, role);

@@ -43,6 +43,8 @@ struct Reach {
   bool use_last_try = false;
   bool retry_pin = false;
   std::function<void(std::string)> warn;
+  // Called with the token before a login is tried; what it throws prevents the login.
+  std::function<void(const pkcs11::TokenInfo&, CK_USER_TYPE)> before_login;
   Environment* environment = nullptr;
 };
 

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "tokens/certificates.h"
 
@@ -18,7 +19,10 @@ Outcome run(const std::string& name, Context& context) {
   const std::vector<Change> changes{{Change::Kind::destroy, certificate.uri}};
   if (context.options.plan) return planned(changes);
   confirm(context, changes);
-  tokens::destroy(token, certificate);
+  undertake(context, token.info, {{"certificate", certificate.uri}}, [&](Undertaking&) {
+    tokens::destroy(token, certificate);
+    return true;
+  });
   Outcome outcome;
   outcome.data["deleted"] = {certificate.uri};
   outcome.text = fmt::format("deleted {}\n", certificate.uri);

@@ -47,11 +47,12 @@ bool has_key(const tokens::Inventory& inventory, X509* certificate) {
 }
 
 Outcome run(const std::string& expiring, Context& context) {
-  const std::optional<std::time_t> span =
-      expiring.empty() ? std::nullopt : std::optional(parse_span(expiring));
+  const std::time_t within = expiring.empty() ? 0 : parse_span(expiring);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
   const tokens::Inventory inventory = tokens::take_inventory(token);
   const std::time_t now = std::time(nullptr);
+  const bool only_expiring = !expiring.empty();
+  const std::time_t limit = now + within;
   Outcome outcome;
   outcome.data["token"] = tokens::token_uri(token.info);
   outcome.data["certificates"] = Json::array();
@@ -60,8 +61,8 @@ Outcome run(const std::string& expiring, Context& context) {
     try {
       const ossl::Certificate certificate = x509::certificate_from_der(there.der, there.uri);
       const x509::CertificateFacts facts = x509::certificate_facts(certificate.get());
-      if (span && facts.not_after > now + *span) continue;
-      if (span) outcome.exit = 3;
+      if (only_expiring && facts.not_after > limit) continue;
+      if (only_expiring) outcome.exit = 3;
       const bool own = has_key(inventory, certificate.get());
       Json json = certificate_json(facts);
       json["label"] = json_text(there.label);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "tokens/keys.h"
 
@@ -28,7 +29,10 @@ Outcome run(const std::string& name, Context& context) {
   const std::vector<Change> changes = changes_of(objects);
   if (context.options.plan) return planned(changes);
   confirm(context, changes);
-  tokens::destroy(token, objects);
+  undertake(context, token.info, deletion_facts(objects), [&](Undertaking&) {
+    tokens::destroy(token, objects);
+    return true;
+  });
   Outcome outcome;
   outcome.data["deleted"] = Json::array();
   for (const Change& change : changes) {

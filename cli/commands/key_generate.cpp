@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "src/base/error.h"
@@ -47,7 +48,14 @@ Outcome run(const Options& options, Context& context) {
           fmt::format("key pair {} of type {} for {} on {}", quoted(spec.label), spec.type->name,
                       tokens::use_names(spec.uses), tokens::token_uri(token.info))}});
   }
-  const tokens::Generated made = tokens::generate(token, spec);
+  const Json facts{
+      {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
+  const tokens::Generated made =
+      undertake(context, token.info, facts, [&](Undertaking& undertaking) {
+        return tokens::generate(token, spec, [&](EVP_PKEY* key) {
+          undertaking.know("public_key", hex(ossl::spki_of(key)));
+        });
+      });
   for (const std::string& note : made.notes) context.warn(note);
   Outcome outcome;
   outcome.data = key_json(made.key);

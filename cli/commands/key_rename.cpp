@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "src/base/text.h"
@@ -32,7 +33,11 @@ Outcome run(const Options& options, Context& context) {
                                    key.uri, objects.public_keys.size(), objects.certificates.size(),
                                    quoted(options.name))}});
     }
-    tokens::rename(token, objects, options.name);
+    const Json facts{{"from", json_text(key.label)}, {"to", options.name}, {"id", hex(key.id)}};
+    undertake(context, token.info, facts, [&](Undertaking&) {
+      tokens::rename(token, objects, options.name);
+      return true;
+    });
     key.label = options.name;
     key.uri = tokens::object_uri(token, key.label, key.id, tokens::ObjectType::private_key);
   } else if (context.options.plan) {

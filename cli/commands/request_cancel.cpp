@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/pending.h"
 #include "src/base/error.h"
@@ -46,7 +47,10 @@ Outcome run(const Options& options, Context& context) {
   if (context.options.plan) return planned(changes);
   if (options.delete_key) {
     confirm(context, changes);
-    tokens::destroy(token, objects);
+    undertake(context, token.info, deletion_facts(objects), [&](Undertaking&) {
+      tokens::destroy(token, objects);
+      return true;
+    });
   }
   forget_request(context.environment.state_folder, half.get());
   Outcome outcome;

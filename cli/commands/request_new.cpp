@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/findings.h"
 #include "cli/pending.h"
@@ -172,6 +173,20 @@ Outcome finish(const Options& options, const tokens::Key& key, const Bytes& der,
   return outcome;
 }
 
+// A key whose request failed is of no use to anybody who sees the failure.
+[[noreturn]] void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key,
+                                 const Error& error) {
+  try {
+    tokens::destroy(token, tokens::objects_of(tokens::take_inventory(token), key));
+  } catch (const Error& second) {
+    throw Error(error.kind(), fmt::format("{}; the new key {} could not be removed: {}",
+                                          error.what(), key.uri, second.what()))
+        .ckr(error.ckr())
+        .unfinished();
+  }
+  throw error;
+}
+
 // The request by a key that is made for it; a request that fails takes the key with it.
 Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
   const tokens::KeySpec spec = key_spec(options, wanted);
@@ -185,14 +200,21 @@ Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
                                             spec.type->name, tokens::token_uri(token.info))},
          {Change::Kind::create, "request " + options.output}});
   }
-  const tokens::Generated made = tokens::generate(token, spec);
-  for (const std::string& note : made.notes) context.warn(note);
-  try {
-    return finish(options, made.key, make(token, made.key, options, wanted, context), context);
-  } catch (const Error& error) {
-    tokens::destroy(token, tokens::objects_of(tokens::take_inventory(token), made.key));
-    throw error.during(fmt::format("the new key {} was removed again", quoted(spec.label)));
-  }
+  const Json facts{{"label", spec.label},
+                   {"type", spec.type->name},
+                   {"use", tokens::use_names(spec.uses)},
+                   {"request", json_text(options.output)}};
+  return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
+    const tokens::Generated made = tokens::generate(token, spec, [&](EVP_PKEY* key) {
+      undertaking.know("public_key", hex(ossl::spki_of(key)));
+    });
+    for (const std::string& note : made.notes) context.warn(note);
+    try {
+      return finish(options, made.key, make(token, made.key, options, wanted, context), context);
+    } catch (const Error& error) {
+      remove_new_key(token, made.key, error);
+    }
+  });
 }
 
 Outcome with_present_key(const Options& options, Wanted& wanted, Context& context) {

@@ -2,11 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/token_output.h"
 #include "pkcs11/error.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/pin_marker.h"
 
 namespace hsmith::cli {
 namespace {
@@ -74,6 +76,34 @@ Secret read(const tokens::PinSource& source, PinRole role, Context& context) {
   return std::move(*pin);
 }
 
+struct Pins {
+  tokens::PinSource so_source;
+  Secret so;
+  Secret user;
+};
+
+Pins read_pins(const Options& options, Context& context) {
+  tokens::PinSource so_source = tokens::choose_pin_source(pin_options(context, PinRole::so));
+  tokens::PinOptions user = pin_options(context, PinRole::user);
+  if (options.new_pin_source) {
+    user.option = options.new_pin_source;
+    user.role = PinRole::new_user;
+  }
+  // A new token's PINs are new: at a prompt they are asked for twice.
+  Secret so = read(so_source, options.erase.empty() ? PinRole::new_so : PinRole::so, context);
+  Secret pin = read(tokens::choose_pin_source(user), PinRole::new_user, context);
+  return {std::move(so_source), std::move(so), std::move(pin)};
+}
+
+// To erase a token its present SO PIN is sent: the rules of a login hold for it.
+void check_so_pin(const Target& target, const tokens::Reach& way, const std::optional<Pins>& pins) {
+  tokens::check_login_flags(target.info, tokens::Login::so, way.use_last_try);
+  if (!pins) return;
+  if (way.retry_pin) tokens::forget_failed_pin(way.state_folder, target.info.serial, PinRole::so);
+  if (!tokens::is_interactive(pins->so_source))
+    tokens::refuse_after_failed_pin(way.state_folder, target.info.serial, PinRole::so);
+}
+
 // The token as it is afterwards, found by its label and logged in to with the new PIN.
 pkcs11::TokenInfo set_user_pin(const std::shared_ptr<pkcs11::Module>& module, CK_SLOT_ID slot,
                                const Secret& so_pin, const Secret& pin) {
@@ -86,6 +116,24 @@ pkcs11::TokenInfo set_user_pin(const std::shared_ptr<pkcs11::Module>& module, CK
   return module->token_info(slot);
 }
 
+pkcs11::TokenInfo initialise(const std::shared_ptr<pkcs11::Module>& module, const Target& target,
+                             const Options& options, const Pins& pins, const tokens::Reach& way) {
+  const std::string doing =
+      fmt::format("initialise the token {} in slot {}", quoted(options.label), target.slot);
+  try {
+    module->init_token(target.slot, pins.so.reveal(), options.label);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::pin_incorrect && !tokens::is_interactive(pins.so_source))
+      tokens::note_failed_pin(way.state_folder, target.info.serial, PinRole::so);
+    throw error.during(doing);
+  }
+  try {
+    return set_user_pin(module, target.slot, pins.so, pins.user);
+  } catch (const Error& error) {
+    throw error.during(doing + ": the token is made, its user PIN is not set").unfinished();
+  }
+}
+
 Outcome run(const Options& options, Context& context) {
   if (options.serial.empty() == !context.options.slot.has_value()) {
     throw Error(Kind::usage, "token init: name the slot with either --slot or --serial")
@@ -95,23 +143,14 @@ Outcome run(const Options& options, Context& context) {
     throw Error(Kind::usage, fmt::format("--label {}: a token's label is 1 to 32 bytes of UTF-8",
                                          quoted(options.label)));
   }
-  tokens::PinOptions so = pin_options(context, PinRole::so);
-  tokens::PinOptions user = pin_options(context, PinRole::user);
-  if (options.new_pin_source) user.option = options.new_pin_source;
-  // A new token's PINs are new: at a prompt they are asked for twice.
-  so.role = options.erase.empty() ? PinRole::new_so : PinRole::so;
-  user.role = PinRole::new_user;
   const tokens::Reach way = reach(context);
-  std::optional<Secret> so_pin;
-  std::optional<Secret> pin;
-  if (!context.options.plan) {
-    so_pin = read(tokens::choose_pin_source(so), so.role, context);
-    pin = read(tokens::choose_pin_source(user), user.role, context);
-  }
+  std::optional<Pins> pins;
+  if (!context.options.plan) pins = read_pins(options, context);
   const auto lock = tokens::lock_module(way);
   const auto module = tokens::start_module(way);
   const Target target = find_target(*module, options, context);
   check_erase(target, options);
+  if (!options.erase.empty()) check_so_pin(target, way, pins);
   std::vector<Change> changes;
   if (!options.erase.empty()) {
     changes.push_back(
@@ -121,14 +160,10 @@ Outcome run(const Options& options, Context& context) {
                      fmt::format("token {} in slot {}", quoted(options.label), target.slot)});
   if (context.options.plan) return planned(changes);
   if (!options.erase.empty()) confirm(context, changes);
-  pkcs11::TokenInfo made;
-  try {
-    module->init_token(target.slot, so_pin->reveal(), options.label);
-    made = set_user_pin(module, target.slot, *so_pin, *pin);
-  } catch (const Error& error) {
-    throw error.during(
-        fmt::format("initialise the token {} in slot {}", quoted(options.label), target.slot));
-  }
+  const Json facts{{"label", options.label}, {"slot", target.slot}};
+  const pkcs11::TokenInfo made = undertake(context, target.info, facts, [&](Undertaking&) {
+    return initialise(module, target, options, *pins, way);
+  });
   if (made.label != options.label || !made.has(CKF_USER_PIN_INITIALIZED)) {
     throw Error(Kind::token_failed,
                 fmt::format("initialise the token {}: it says afterwards that its label is {}",

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/token_output.h"
 #include "pkcs11/error.h"
@@ -49,6 +50,25 @@ void prove(const tokens::OpenToken& token, const Secret& pin) {
   pkcs11::check(token.session->login(CKU_USER, pin.reveal()), "C_Login");
 }
 
+void replace_pin(const tokens::OpenToken& token, Login by, const Secret& pin) {
+  const std::string doing =
+      fmt::format("set the user PIN of the token {}", quoted(token.info.label));
+  try {
+    if (by == Login::so) {
+      token.session->init_pin(pin.reveal());
+    } else {
+      token.change_pin(pin);
+    }
+  } catch (const Error& error) {
+    throw error.during(doing);
+  }
+  try {
+    prove(token, pin);
+  } catch (const Error& error) {
+    throw error.during(doing + ": it is set, but a login with it failed").unfinished();
+  }
+}
+
 Outcome set(Login by, const Options& options, Context& context) {
   const PinRole role = by == Login::so ? PinRole::so : PinRole::user;
   const tokens::Reach way = by == Login::so ? reach_to_destroy(context) : reach(context);
@@ -63,17 +83,11 @@ Outcome set(Login by, const Options& options, Context& context) {
   const std::vector<Change> changes{
       {Change::Kind::change, "user PIN of " + tokens::token_uri(token.info)}};
   if (context.options.plan) return planned(changes);
-  try {
-    if (by == Login::so) {
-      confirm(context, changes);
-      token.session->init_pin(pin->reveal());
-    } else {
-      token.change_pin(*pin);
-    }
-    prove(token, *pin);
-  } catch (const Error& error) {
-    throw error.during(fmt::format("set the user PIN of the token {}", quoted(token.info.label)));
-  }
+  if (by == Login::so) confirm(context, changes);
+  undertake(context, token.info, Json::object(), [&](Undertaking&) {
+    replace_pin(token, by, *pin);
+    return true;
+  });
   tokens::forget_failed_pin(way.state_folder, token.info.serial, PinRole::user);
   return done(token, "the user PIN is changed");
 }

@@ -63,11 +63,17 @@ Error&& Error::candidates(std::vector<std::string> uris) && {
   return std::move(*this);
 }
 
+Error&& Error::unfinished() && {
+  unfinished_ = true;
+  return std::move(*this);
+}
+
 Error Error::during(std::string_view doing) const {
   Error outer(kind_, std::string(doing) + ": " + what());
   outer.hint_ = hint_;
   outer.ckr_ = ckr_;
   outer.candidates_ = candidates_;
+  outer.unfinished_ = unfinished_;
   return outer;
 }
 

@@ -59,6 +59,8 @@ class Error : public std::runtime_error {
   Error&& hint(std::string text) &&;
   Error&& ckr(std::string name) &&;
   Error&& candidates(std::vector<std::string> uris) &&;
+  // Something of a change that failed is still there: the journal must keep it.
+  Error&& unfinished() &&;
   // This error seen from one level up: "<doing>: <message>".
   Error during(std::string_view doing) const;
 
@@ -69,12 +71,14 @@ class Error : public std::runtime_error {
   const std::string& ckr() const noexcept { return ckr_; }
   // PKCS#11 URIs of what a selector could have meant.
   const std::vector<std::string>& candidates() const noexcept { return candidates_; }
+  bool is_unfinished() const noexcept { return unfinished_; }
 
  private:
   Kind kind_;
   std::string hint_;
   std::string ckr_;
   std::vector<std::string> candidates_;
+  bool unfinished_ = false;
 };
 
 }  // namespace hsmith

@@ -1,0 +1,60 @@
+#include "cli/changes.h"
+
+#include "src/base/error.h"
+
+namespace hsmith::cli {
+
+std::filesystem::path audit_file(const Context& context) {
+  if (context.config.audit_file) return *context.config.audit_file;
+  return context.environment.state_folder / "audit.log";
+}
+
+void record(const Context& context, Json fields, audit::Flush flush) {
+  Json entry{{"command", context.command}};
+  for (const auto& [name, value] : fields.items()) entry[name] = value;
+  const bool always = context.config.audit_flush == AuditFlush::always;
+  audit::append(audit_file(context), entry, always ? audit::Flush::yes : flush);
+}
+
+Undertaking::Undertaking(Context& context, const pkcs11::TokenInfo& token, Json facts)
+    : context_(context), intent_{context.command, token.serial, token.label, std::move(facts)} {
+  close({{"event", "begin"}});
+  entry_ = journal::begin(context.environment.state_folder, intent_);
+}
+
+void Undertaking::know(const std::string& fact, const Json& value) {
+  intent_.facts[fact] = value;
+  journal::update(entry_, intent_);
+}
+
+void Undertaking::done() {
+  // The log first: a change that is struck out but not in the log would be one that nobody knows.
+  close({{"event", "done"}});
+  journal::end(entry_);
+}
+
+void Undertaking::failed(const Error& error) noexcept {
+  try {
+    if (!error.is_unfinished()) journal::end(entry_);
+    close({{"event", "failed"},
+           {"error", info(error.kind()).name},
+           {"unfinished", error.is_unfinished()}});
+  } catch (const std::exception&) {  // the change's own error is the one to report
+  }
+}
+
+void Undertaking::close(Json fields) {
+  fields["token"] = json_text(intent_.token_label);
+  fields["serial"] = json_text(intent_.token_serial);
+  fields["facts"] = intent_.facts;
+  record(context_, std::move(fields), audit::Flush::yes);
+}
+
+Json deletion_facts(const tokens::KeyObjects& objects) {
+  const tokens::Key& key = objects.private_key;
+  Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}};
+  if (key.public_key) facts["public_key"] = hex(ossl::spki_of(key.public_key.get()));
+  return facts;
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,57 @@
+// Changes of a token: announced in the audit log and written into the journal before they begin.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cli/context.h"
+#include "src/audit/log.h"
+#include "src/journal/intents.h"
+#include "tokens/keys.h"
+
+namespace hsmith::cli {
+
+std::filesystem::path audit_file(const Context& context);
+
+// Appends an entry with the command's name. Throws io: without an entry nothing may be done.
+void record(const Context& context, Json fields, audit::Flush flush);
+
+// One change, from its announcement to its end.
+class Undertaking {
+ public:
+  // Announces it. `facts` is what it takes to finish or to undo it; never a secret.
+  Undertaking(Context& context, const pkcs11::TokenInfo& token, Json facts);
+
+  // More is known now: goes into the journal before the next step.
+  void know(const std::string& fact, const Json& value);
+  // It has happened: struck out of the journal, and the audit log says so.
+  void done();
+  // It failed. It stays in the journal only when something of it is left on the token.
+  void failed(const Error& error) noexcept;
+
+ private:
+  void close(Json fields);
+
+  Context& context_;
+  journal::Intent intent_;
+  std::filesystem::path entry_;
+};
+
+// What the journal keeps of a deletion.
+Json deletion_facts(const tokens::KeyObjects& objects);
+
+// Makes the change that `work` is, which gets the Undertaking, and gives back what it returns.
+template <typename Work>
+auto undertake(Context& context, const pkcs11::TokenInfo& token, Json facts, Work work) {
+  Undertaking undertaking(context, token, std::move(facts));
+  try {
+    auto result = work(undertaking);
+    undertaking.done();
+    return result;
+  } catch (const Error& error) {
+    undertaking.failed(error);
+    throw;
+  }
+}
+
+}  // namespace hsmith::cli
