@@ -11,6 +11,8 @@ constexpr Noun kNouns[] = {
     {"sign", "Sign files with a key on a token"},
     {"verify", "Verify a signature"},
     {"sandbox", "Run a command with a private SoftHSM token"},
+    {"use", "Configure a program that is to use a key"},
+    {"quickstart", "Do the main job from end to end with a token made for it"},
 };
 
 constexpr Command kCommands[] = {
@@ -40,6 +42,9 @@ constexpr Command kCommands[] = {
     {"sign", nullptr, "Sign files with a key on a token", add_sign},
     {"verify", nullptr, "Verify a signature", add_verify},
     {"sandbox", nullptr, "Run a command with a private SoftHSM token", add_sandbox},
+    {"use", nullptr, "Configure a program that is to use a key", add_use},
+    {"quickstart", nullptr, "Do the main job from end to end with a token made for it",
+     add_quickstart},
 };
 
 }  // namespace

@@ -1,0 +1,265 @@
+// hsmith use: the configuration for a program that is to use a key on a token.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/programs.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "tokens/interop.h"
+
+namespace hsmith::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string key;
+  std::string program;
+  std::string pin_file;
+  std::optional<std::string> user;
+  std::string out_dir;
+  std::string listen = "127.0.0.1:8443";
+  bool test = false;
+};
+
+// What the token says, all read before its module is closed again.
+struct Found {
+  UsedKey key;
+  ossl::PKey public_key;
+};
+
+void check_program(const std::string& program) {
+  if (program == "openssl" || program == "nginx") return;
+  static const std::vector<std::string> kKnown = {"openssl", "nginx", "apache",      "curl",
+                                                  "ssh",     "git",   "osslsigncode"};
+  const char* supported = "supported are openssl and nginx";
+  if (program == "haproxy") {
+    throw Error(Kind::unsupported,
+                "configure haproxy: the one of Debian 12 reads private keys from files only")
+        .hint(supported);
+  }
+  if (std::find(kKnown.begin(), kKnown.end(), program) != kKnown.end()) {
+    throw Error(Kind::unsupported, fmt::format("configure {}: not supported yet", program))
+        .hint(supported);
+  }
+  const auto near = did_you_mean(program, kKnown);
+  throw Error(Kind::usage, fmt::format("--for {}: there is no such program", quoted(program)))
+      .hint(near ? fmt::format("did you mean {}?", *near) : supported);
+}
+
+void check_options(const Options& options, const Context& context) {
+  check_program(options.program);
+  if (options.test && options.pin_file.empty()) {
+    throw Error(Kind::usage, "use --test: the program needs a PIN, and no file with it is named")
+        .hint("add --pin-file FILE: the file that the program will read");
+  }
+  if (!options.pin_file.empty() && context.options.pin_source) {
+    throw Error(Kind::usage, "use: --pin-file and --pin-source both name the PIN")
+        .hint("leave --pin-source out: hsmith logs in with what is in the --pin-file");
+  }
+  if (options.user && options.program != "nginx" && !options.test) {
+    throw Error(Kind::usage, "use --as-user: that goes with --test, or with --for nginx");
+  }
+  if (options.user && options.test) tokens::check_can_become(*options.user);
+  if (options.listen.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789.:[]*-") != std::string::npos) {
+    throw Error(Kind::usage,
+                fmt::format("--listen {}: not ADDRESS:PORT or PORT", quoted(options.listen)));
+  }
+}
+
+// Of the certificates of the key the one that is valid longest, and what issued it as far as that
+// is on the token, without the root.
+std::string certificates_pem(const tokens::Inventory& inventory, const tokens::Key& key) {
+  std::vector<ossl::Certificate> all;
+  for (const tokens::TokenCertificate& stored : inventory.certificates) {
+    try {
+      all.push_back(x509::certificate_from_der(stored.der, stored.uri));
+    } catch (const Error&) {  // one that cannot be read is not the one that is looked for
+      continue;
+    }
+  }
+  X509* leaf = nullptr;
+  const ossl::PKey public_key = tokens::public_key_of(inventory, key);
+  for (const ossl::Certificate& one : all) {
+    const EVP_PKEY* certified = X509_get0_pubkey(one.get());
+    if (certified == nullptr || !ossl::same_public_key(certified, public_key.get())) continue;
+    if (leaf == nullptr ||
+        ASN1_TIME_compare(X509_get0_notAfter(one.get()), X509_get0_notAfter(leaf)) > 0) {
+      leaf = one.get();
+    }
+  }
+  if (leaf == nullptr) {
+    throw Error(
+        Kind::not_found,
+        fmt::format("configure nginx for {}: the key has no certificate on the token", key.uri))
+        .hint("install it with: hsmith request complete FILE");
+  }
+  std::vector<ossl::Certificate> chain = x509::order_chain(leaf, all);
+  const bool ends_in_root =
+      chain.size() > 1 && X509_NAME_cmp(X509_get_subject_name(chain.back().get()),
+                                        X509_get_issuer_name(chain.back().get())) == 0;
+  if (ends_in_root) chain.pop_back();
+  return x509::certificates_pem(chain);
+}
+
+// The key's URI, with the token's serial number where the label alone does not tell it.
+std::string exact_uri(const tokens::OpenToken& token, const tokens::Key& key) {
+  const auto slots = token.module->slots(CK_TRUE);
+  const auto same_label = std::count_if(slots.begin(), slots.end(), [&](CK_SLOT_ID slot) {
+    return token.module->token_info(slot).label == token.info.label;
+  });
+  if (same_label <= 1) return key.uri;
+  tokens::Uri uri = tokens::parse_uri(key.uri);
+  uri.serial = token.info.serial;
+  return tokens::format(uri);
+}
+
+Found find(const Options& options, Context& context) {
+  if (!options.pin_file.empty()) {
+    tokens::check_pin_file_for_libp11(options.pin_file);
+    context.options.pin_source = "file:" + options.pin_file;
+  }
+  const tokens::Selector selector = tokens::parse_selector(options.key);
+  const tokens::Reach way = reach(context, &selector);
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, way, &selector);
+  const tokens::Key key = tokens::find_one(token, selector);
+  const tokens::Inventory inventory = tokens::take_inventory(token);
+  tokens::check_usable_by_libp11(inventory, key);
+  Found found;
+  found.public_key = tokens::public_key_of(inventory, key);
+  found.key.uri = exact_uri(token, key);
+  found.key.has_pin_file = !options.pin_file.empty();
+  if (found.key.has_pin_file) {
+    found.key.uri = with_pin_file(found.key.uri, fs::canonical(options.pin_file));
+  }
+  found.key.engine = tokens::pkcs11_engine();
+  found.key.module = fs::absolute(way.module_path);
+  found.key.module_init = way.module_init;
+  found.key.name = file_name_for(key.label.empty() ? hex(key.id) : key.label);
+  found.key.listen = options.listen;
+  found.key.folder = (fs::current_path() / options.out_dir).lexically_normal();
+  found.key.user = options.user;
+  if (!options.user && geteuid() == 0) found.key.user = "root";
+  if (options.program == "nginx") found.key.certificates = certificates_pem(inventory, key);
+  return found;
+}
+
+// The signatures that the program will make: TLS 1.3 wants PSS of an RSA key.
+std::vector<ossl::Scheme> schemes_of(const std::string& program, const EVP_PKEY* public_key) {
+  std::vector<ossl::Scheme> schemes{ossl::choose_scheme(public_key, "", "")};
+  if (program == "nginx" && ossl::algorithm_of(public_key) == ossl::KeyAlgorithm::rsa) {
+    schemes.push_back(ossl::choose_scheme(public_key, "pss", "sha256"));
+  }
+  return schemes;
+}
+
+// Whole as it stands it is a shell's comment or a file of the setup, so that it may be pasted.
+std::string text_of(const ProgramSetup& setup, const fs::path& folder, bool written) {
+  std::string text;
+  for (const ProgramFile& file : setup.files) {
+    text += fmt::format("# {}\n", printable((folder / file.name).string()));
+    if (!written) text += file.content + "\n";
+  }
+  text += "# in the environment of the program:\n";
+  for (const auto& [name, value] : setup.environment) {
+    text += fmt::format("#   {}={}\n", name, value);
+  }
+  text += "# to try it:\n";
+  for (const std::string& command : setup.commands) text += "#   " + command + "\n";
+  return text;
+}
+
+Json json_of(const ProgramSetup& setup, const Found& found) {
+  Json json{{"uri", found.key.uri}, {"files", Json::array()}};
+  for (const ProgramFile& file : setup.files) {
+    json["files"].push_back({{"name", file.name},
+                             {"path", json_text((found.key.folder / file.name).string())},
+                             {"content", json_text(file.content)}});
+  }
+  json["environment"] = Json::object();
+  for (const auto& [name, value] : setup.environment) json["environment"][name] = json_text(value);
+  json["commands"] = Json::array();
+  for (const std::string& command : setup.commands) json["commands"].push_back(json_text(command));
+  return json;
+}
+
+// Throws before anything is written when one of the files is there already.
+void check_files(const ProgramSetup& setup, const fs::path& folder, Replace replace) {
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) return;
+  for (const ProgramFile& file : setup.files) check_output(folder / file.name, replace);
+}
+
+void write_files(const ProgramSetup& setup, const fs::path& folder, Replace replace) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);  // readable: the program may run as another user
+  for (const ProgramFile& file : setup.files) {
+    write_file(folder / file.name, as_bytes(file.content), kPublicFile, replace);
+  }
+}
+
+Outcome planned_files(const ProgramSetup& setup, const fs::path& folder) {
+  std::vector<Change> changes;
+  for (const ProgramFile& file : setup.files) {
+    changes.push_back({Change::Kind::create, "file " + (folder / file.name).string()});
+  }
+  return planned(changes);
+}
+
+// Signs as the program will, and adds to the outcome that it did.
+void try_it(const Options& options, const Found& found, Outcome& outcome) {
+  const auto schemes = schemes_of(options.program, found.public_key.get());
+  tokens::sign_through_engine({openssl_configuration(found.key), found.key.uri, options.user},
+                              found.public_key.get(), schemes);
+  Json& test = outcome.data["test"] = Json{{"signatures", Json::array()}};
+  for (const ossl::Scheme& scheme : schemes) {
+    test["signatures"].push_back(ossl::describe(found.public_key.get(), scheme));
+  }
+  if (options.user) test["user"] = json_text(*options.user);
+  outcome.text +=
+      fmt::format("# tested{}: {}\n", options.user ? " as " + *options.user : std::string(),
+                  "the key was loaded this way and signed; the signature verifies");
+}
+
+Outcome run(const Options& options, Context& context) {
+  check_options(options, context);
+  const Found found = find(options, context);
+  const ProgramSetup setup =
+      options.program == "nginx" ? nginx_setup(found.key) : openssl_setup(found.key);
+  const bool write = !options.out_dir.empty();
+  if (write) check_files(setup, found.key.folder, context.replace());
+  Outcome outcome;
+  outcome.data = json_of(setup, found);
+  outcome.text = text_of(setup, found.key.folder, write);
+  if (options.test) try_it(options, found, outcome);
+  if (write && context.options.plan) return planned_files(setup, found.key.folder);
+  if (write) write_files(setup, found.key.folder, context.replace());
+  return outcome;
+}
+
+}  // namespace
+
+void add_use(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI of the key")->required();
+  command.add_option("--for", options->program, "openssl or nginx")->required();
+  command.add_option("--pin-file", options->pin_file,
+                     "File with the PIN that the program is to read");
+  command.add_option("--as-user", options->user, "Whom the program runs as (with --test: as root)");
+  command.add_flag("--test", options->test, "Load the key as the program would, and sign with it");
+  command.add_option("--out-dir", options->out_dir, "Write the files into this folder");
+  command.add_option("--listen", options->listen, "nginx: where (default 127.0.0.1:8443)");
+  command.footer(
+      "Examples:\n  hsmith use web --for openssl > openssl.cnf\n"
+      "  hsmith use web --for nginx --pin-file /etc/nginx/pin --out-dir /etc/nginx/web --test");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,156 @@
+#include "cli/programs.h"
+
+#include <fmt/format.h>
+
+#include "cli/shell_words.h"
+#include "src/base/environment.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace hsmith::cli {
+namespace {
+
+// A value in an openssl.cnf (config(5)): there a backslash keeps the next character from meaning
+// something.
+std::string openssl_value(std::string_view text) {
+  std::string value;
+  for (const char c : text) {
+    if (std::string_view("\\$#\"'`").find(c) != std::string_view::npos) value += '\\';
+    value += c;
+  }
+  return value;
+}
+
+// A parameter of an nginx directive. A '$' begins a variable there and cannot be escaped.
+std::string nginx_word(std::string_view text) {
+  if (text.find('$') != std::string_view::npos) {
+    throw Error(Kind::unsupported,
+                fmt::format("write {} into a configuration of nginx: it would take what follows "
+                            "the $ for a variable",
+                            quoted(text)))
+        .hint("use a folder without $ in its name");
+  }
+  std::string word = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') word += '\\';
+    word += c;
+  }
+  return word + '"';
+}
+
+std::vector<std::pair<std::string, std::string>> environment_of(const UsedKey& key) {
+  std::vector<std::pair<std::string, std::string>> variables{
+      {"OPENSSL_CONF", key.folder / "openssl.cnf"}};
+  // SoftHSM finds its tokens by it.
+  if (const auto soft_hsm = variable("SOFTHSM2_CONF")) {
+    variables.emplace_back("SOFTHSM2_CONF", std::filesystem::absolute(*soft_hsm));
+  }
+  return variables;
+}
+
+constexpr std::string_view kPinComment =
+    "# The PIN: a file that holds it and nothing else, no line feed either, which only the\n"
+    "# program's user may read. hsmith use … --pin-file FILE puts its name into the URI.\n";
+
+}  // namespace
+
+std::string with_pin_file(const std::string& uri, const std::filesystem::path& pin_file) {
+  constexpr std::string_view kAsItIs =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/";
+  std::string path;
+  for (const char c : pin_file.string()) {
+    const bool plain = kAsItIs.find(c) != std::string_view::npos;
+    path += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return uri + "?pin-source=file:" + path;
+}
+
+std::string openssl_configuration(const UsedKey& key) {
+  std::string text = fmt::format(
+      "openssl_conf = openssl_init\n"
+      "\n"
+      "[openssl_init]\n"
+      "engines = engine_section\n"
+      "\n"
+      "[engine_section]\n"
+      "pkcs11 = pkcs11_section\n"
+      "\n"
+      "[pkcs11_section]\n"
+      "engine_id = pkcs11\n"
+      "dynamic_path = {}\n"
+      "MODULE_PATH = {}\n",
+      openssl_value(key.engine), openssl_value(key.module));
+  if (!key.module_init.empty()) {
+    text += fmt::format("INIT_ARGS = {}\n", openssl_value(key.module_init));
+  }
+  return text +
+         "init = 0\n"
+         "\n"
+         "[req]\n"
+         "distinguished_name = req_dn\n"
+         "\n"
+         "[req_dn]\n";
+}
+
+ProgramSetup openssl_setup(const UsedKey& key) {
+  std::string content = "# OpenSSL with its pkcs11 engine, for the key\n# " + key.uri + "\n";
+  if (!key.has_pin_file) content += kPinComment;
+  ProgramSetup setup;
+  setup.files = {{"openssl.cnf", content + openssl_configuration(key)}};
+  setup.environment = environment_of(key);
+  setup.commands = {
+      fmt::format("openssl dgst -engine pkcs11 -keyform engine -sign {} -sha256 -out FILE.sig FILE",
+                  shell_word(key.uri)),
+      fmt::format("openssl req -engine pkcs11 -keyform engine -key {} -new -subj /CN=… -out {}",
+                  shell_word(key.uri), shell_word(key.name + ".csr"))};
+  return setup;
+}
+
+ProgramSetup nginx_setup(const UsedKey& key) {
+  const auto at = [&](const std::string& name) { return nginx_word((key.folder / name).string()); };
+  const std::string user =
+      key.user ? fmt::format(
+                     "# This user's processes use the token: it must be able to reach it "
+                     "(--as-user {} --test).\nuser {};\n",
+                     *key.user, nginx_word(*key.user))
+               : "";
+  const std::string server = fmt::format(
+      "  server {{\n"
+      "    listen {} ssl;\n"
+      "    ssl_protocols TLSv1.2 TLSv1.3;\n"
+      "    ssl_certificate {};\n"
+      "{}"
+      "    ssl_certificate_key \"engine:pkcs11:{}\";\n"
+      "    location / {{\n"
+      "      return 200 \"the key of this server is on a token\\n\";\n"
+      "    }}\n"
+      "  }}\n",
+      key.listen, at(key.name + ".crt"), key.has_pin_file ? "" : kPinComment, key.uri);
+  std::string temporary;
+  for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
+    temporary += fmt::format("  {}_temp_path {};\n", kind, at(fmt::format("{}_temp", kind)));
+  }
+  const std::string main = fmt::format(
+      "{}"
+      "pid {};\n"
+      "error_log {};\n"
+      "env OPENSSL_CONF;\n"
+      "env SOFTHSM2_CONF;\n"
+      "ssl_engine pkcs11;\n"
+      "events {{}}\n"
+      "http {{\n"
+      "  access_log off;\n"
+      "{}{}"
+      "}}\n",
+      user, at("nginx.pid"), at("error.log"), temporary, server);
+  ProgramSetup setup;
+  setup.files = {{"nginx.conf", main},
+                 {"openssl.cnf", openssl_configuration(key)},
+                 {key.name + ".crt", key.certificates}};
+  setup.environment = environment_of(key);
+  setup.commands = {shell_line({"nginx", "-e", (key.folder / "error.log").string(), "-c",
+                                (key.folder / "nginx.conf").string()})};
+  return setup;
+}
+
+}  // namespace hsmith::cli
