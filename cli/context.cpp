@@ -11,7 +11,6 @@
 #include "src/base/error.h"
 #include "src/base/lock.h"
 #include "src/base/text.h"
-#include "tokens/configured_modules.h"
 #include "tokens/survey.h"
 
 namespace hsmith::cli {
@@ -22,6 +21,11 @@ std::optional<std::string> module_text(const Context& context) {
   if (const auto ours = variable("HSMITH_MODULE")) return ours;
   if (const auto common = variable("PKCS11_MODULE_PATH")) return common;
   return context.config.module;
+}
+
+std::string module_init(const Context& context, const tokens::ConfiguredModule& module) {
+  if (context.options.module_init) return *context.options.module_init;
+  return variable("HSMITH_MODULE_INIT").value_or(context.config.module_init.value_or(module.init));
 }
 
 tokens::TokenChoice token_choice(const Context& context, const tokens::Selector* selector) {
@@ -89,6 +93,14 @@ void Context::tell(const std::string& text) const {
   if (options.verbose) fmt::print(stderr, "hsmith: {}\n", text);
 }
 
+std::vector<tokens::ConfiguredModule> modules_in_reach(const Context& context) {
+  const auto named = module_text(context);
+  if (!named) return tokens::configured_modules();
+  tokens::ConfiguredModule module = tokens::resolve_module(*named);
+  module.init = module_init(context, module);
+  return {module};
+}
+
 tokens::Reach reach(Context& context, const tokens::Selector* selector) {
   tokens::Reach way;
   way.token = token_choice(context, selector);
@@ -107,15 +119,10 @@ tokens::Reach reach(Context& context, const tokens::Selector* selector) {
   };
   way.environment = &context.environment;
   if (context.options.trace) way.trace = std::make_shared<pkcs11::Trace>(*context.options.trace);
-  tokens::ConfiguredModule module;
-  if (const auto text = module_text(context)) {
-    module = tokens::resolve_module(*text);
-  } else {
-    module = tokens::module_with_token(way.token);
-  }
-  way.module_path = module.path;
-  way.module_init = context.options.module_init.value_or(
-      variable("HSMITH_MODULE_INIT").value_or(context.config.module_init.value_or(module.init)));
+  std::vector<tokens::ConfiguredModule> modules = modules_in_reach(context);
+  if (modules.size() != 1) modules = {tokens::module_with_token(way.token)};
+  way.module_path = modules.front().path;
+  way.module_init = module_init(context, modules.front());
   return way;
 }
 

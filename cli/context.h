@@ -11,6 +11,7 @@
 #include "src/base/environment.h"
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "tokens/configured_modules.h"
 #include "tokens/selector.h"
 #include "tokens/token.h"
 
@@ -66,6 +67,10 @@ struct Context {
   void tell(const std::string& text) const;
   Replace replace() const { return options.force ? Replace::yes : Replace::no; }
 };
+
+// The module that options, environment and configuration name; none named: all that p11-kit has
+// configured.
+std::vector<tokens::ConfiguredModule> modules_in_reach(const Context& context);
 
 // The way to the token that options, a selector's URI, environment and configuration name, in this
 // order. Without a module, every module that p11-kit has configured is looked at.

@@ -29,8 +29,19 @@ void remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> 
   }
 }
 
-// The id, where it was not known before, and the public key where the token keeps it with the
-// private one (PKCS#11 2.40, 4.9): a signature then needs no second object to be verified with.
+// The public key beside the private one (PKCS#11 2.40, 4.9): a signature then needs no second
+// object to be verified with. A convenience that not every token has.
+void keep_public_key(const OpenToken& token, CK_OBJECT_HANDLE private_key, EVP_PKEY* half) {
+  Template info;
+  info.set(CKA_PUBLIC_KEY_INFO, ossl::spki_of(half));
+  try {
+    token.session->set(private_key, info);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::token_removed) throw;
+  }
+}
+
+// The id, where it was not known before.
 void give_identity(const OpenToken& token, const KeyPair& pair, const Bytes& new_id,
                    EVP_PKEY* public_key) {
   if (!new_id.empty()) {
@@ -39,13 +50,7 @@ void give_identity(const OpenToken& token, const KeyPair& pair, const Bytes& new
     token.session->set(pair.public_key, identity);
     token.session->set(pair.private_key, identity);
   }
-  Template info;
-  info.set(CKA_PUBLIC_KEY_INFO, ossl::spki_of(public_key));
-  try {
-    token.session->set(pair.private_key, info);
-  } catch (const Error& error) {
-    if (error.kind() == Kind::token_removed) throw;  // else: a convenience that the token lacks
-  }
+  keep_public_key(token, pair.private_key, public_key);
 }
 
 // True when the token hands out the private value.
@@ -117,6 +122,22 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec,
 }
 
 }  // namespace
+
+void complete_identity(const OpenToken& token, const Key& private_key,
+                       const std::vector<Key>& public_keys, EVP_PKEY* half) {
+  const Bytes id = private_key.id.empty() ? ossl::key_identifier(half) : private_key.id;
+  Template identity;
+  identity.set(CKA_ID, id);
+  for (const Key& key : public_keys) {
+    if (key.id != id) token.session->set(key.handle, identity);
+  }
+  if (private_key.id != id) token.session->set(private_key.handle, identity);
+  keep_public_key(token, private_key.handle, half);
+  if (read_key(token, private_key.handle, CKO_PRIVATE_KEY).id != id) {
+    throw Error(Kind::token_failed,
+                fmt::format("give {} its id: the token did not keep it", private_key.uri));
+  }
+}
 
 Generated generate(const OpenToken& token, const KeySpec& spec,
                    const std::function<void(EVP_PKEY*)>& made_it) {

@@ -85,6 +85,11 @@ struct Generated {
 Generated generate(const OpenToken& token, const KeySpec& spec,
                    const std::function<void(EVP_PKEY*)>& made_it = {});
 
+// Gives a pair its id (the SHA-1 of the public key) where it has none, for a pair whose generation
+// was interrupted. Throws token_failed when the token does not keep it.
+void complete_identity(const OpenToken& token, const Key& private_key,
+                       const std::vector<Key>& public_keys, EVP_PKEY* half);
+
 // The objects that go together with a private key: itself, its public key, its certificates; by
 // public key, and by id where an object does not show its public key.
 struct KeyObjects {

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/signature_options.h"
 #include "src/base/error.h"
+#include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "tokens/token_key.h"
 
@@ -56,8 +58,17 @@ void check_options(const Options& options, const Context& context) {
 }
 
 void sign_file(const std::string& file, const Options& options, ossl::RemoteKey& key,
-               const ossl::Scheme& scheme, Replace replace, Outcome& outcome) {
+               const ossl::Scheme& scheme, const Context& context, Outcome& outcome) {
   const Bytes input = input_to_sign(file, key.public_key(), scheme, options.signature);
+  // What is signed: the digest itself, or for Ed25519, which has none, that of the message.
+  const std::string digest = scheme.digest != nullptr ? hex(input) : sha256_hex(input);
+  record(context,
+         {{"event", "sign"},
+          {"key", outcome.data["key"]},
+          {"scheme", outcome.data["scheme"]},
+          {"file", json_text(file)},
+          {"digest", digest}},
+         audit::Flush::no);
   Bytes signature = key.sign(scheme, input);
   if (options.signature.raw()) signature = ossl::ecdsa_raw_from_der(key.public_key(), signature);
   const std::string output = output_of(options, file);
@@ -65,7 +76,7 @@ void sign_file(const std::string& file, const Options& options, ossl::RemoteKey&
     outcome.raw = std::move(signature);
     return;
   }
-  write_file(output, signature, kPublicFile, replace);
+  write_file(output, signature, kPublicFile, context.replace());
   outcome.data["signatures"].push_back(
       {{"file", json_text(file)}, {"signature", json_text(output)}});
   outcome.text += fmt::format("{}\n", printable(output));
@@ -95,7 +106,7 @@ Outcome run(const Options& options, Context& context) {
                   {"signatures", Json::array()}};
   for (const std::string& file : options.files) {
     try {
-      sign_file(file, options, *remote, scheme, context.replace(), outcome);
+      sign_file(file, options, *remote, scheme, context, outcome);
     } catch (const Error& error) {
       if (options.files.size() == 1) throw;
       outcome.failures.push_back(error);

@@ -11,19 +11,6 @@
 namespace hsmith::cli {
 namespace {
 
-std::vector<tokens::ConfiguredModule> modules_to_look_at(const Context& context) {
-  std::optional<std::string> named = context.options.module;
-  if (!named) named = variable("HSMITH_MODULE");
-  if (!named) named = variable("PKCS11_MODULE_PATH");
-  if (!named) named = context.config.module;
-  if (!named) return tokens::configured_modules();
-  tokens::ConfiguredModule module = tokens::resolve_module(*named);
-  const auto init =
-      context.options.module_init ? context.options.module_init : variable("HSMITH_MODULE_INIT");
-  if (init) module.init = *init;
-  return {module};
-}
-
 Json slot_json(const tokens::SurveyedSlot& slot) {
   Json json{{"slot", slot.id}, {"description", json_text(slot.description)}};
   if (slot.token) json["token"] = token_json(*slot.token);
@@ -46,11 +33,10 @@ std::vector<std::string> slot_text(const tokens::SurveyedSlot& slot, const std::
 }
 
 Outcome run(Context& context) {
-  const auto configured = modules_to_look_at(context);
+  const auto configured = modules_in_reach(context);
   Outcome outcome;
   outcome.data["modules"] = Json::array();
   std::vector<std::vector<std::string>> rows;
-  std::optional<std::string> only_failure;
   for (const auto& module : configured) {
     const tokens::SurveyedModule seen = tokens::survey(module);
     Json json{{"name", json_text(module.name)}, {"path", json_text(module.path)}};

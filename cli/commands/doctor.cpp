@@ -1,0 +1,211 @@
+// hsmith doctor: what stands in the way, with its remedy; --repair finishes what was interrupted.
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/changes.h"
+#include "cli/commands.h"
+#include "cli/repair.h"
+#include "cli/token_output.h"
+#include "src/base/error.h"
+#include "src/base/lock.h"
+#include "src/base/text.h"
+#include "tokens/survey.h"
+
+namespace hsmith::cli {
+namespace {
+
+enum class State { ok, warning, problem };
+
+struct Check {
+  std::string name;
+  State state;
+  std::string text;
+  std::string remedy;
+};
+
+const char* state_name(State state) {
+  switch (state) {
+    case State::ok:
+      return "ok";
+    case State::warning:
+      return "warning";
+    default:
+      return "PROBLEM";
+  }
+}
+
+// hsmith did not exist before.
+constexpr std::time_t kBirth = 1'767'225'600;  // 2026-01-01
+
+Check check_clock(const Context& context) {
+  const std::time_t now = std::time(nullptr);
+  if (now < kBirth)
+    return {"clock", State::problem, rfc3339(now) + " is in the past",
+            "set the clock of this machine"};
+  std::string last;
+  const auto log = audit_file(context);
+  if (std::filesystem::exists(log)) {
+    audit::read_entries(log, [&](std::string_view line) {
+      const Json entry = Json::parse(line, nullptr, false);
+      if (entry.is_object() && entry.contains("time") && entry["time"].is_string())
+        last = entry["time"].get<std::string>();
+    });
+  }
+  const auto logged = parse_time(last);
+  if (logged && *logged > now + 60) {
+    return {"clock", State::problem,
+            fmt::format("{} is before the last entry of the audit log, {}", rfc3339(now), last),
+            "set the clock of this machine"};
+  }
+  return {"clock", State::ok, rfc3339(now), ""};
+}
+
+Check check_state_folder(const Context& context) {
+  const auto& folder = context.environment.state_folder;
+  struct stat status {};
+  if (stat(folder.c_str(), &status) != 0)
+    return {"state folder", State::ok,
+            folder.string() + " is not there yet; it is made when it is needed", ""};
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return {"state folder", State::problem, folder.string() + " can be written by others",
+            "chmod 700 " + folder.string()};
+  }
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    return {"state folder", State::problem, folder.string() + " cannot be written",
+            "make it yours, or name another with --state"};
+  }
+  return {"state folder", State::ok, folder.string(), ""};
+}
+
+Check check_lock_folder(const Context& context) {
+  try {
+    return {"lock folder", State::ok,
+            lock_folder(context.config.lock_folder, context.environment).string(), ""};
+  } catch (const Error& error) {
+    return {"lock folder", State::problem, error.what(), error.hint()};
+  }
+}
+
+Check check_log(const Context& context) {
+  const auto log = audit_file(context);
+  if (!std::filesystem::exists(log))
+    return {"audit log", State::ok, log.string() + " is not there yet", ""};
+  const audit::Verification found = audit::verify(log, std::nullopt);
+  if (!found.problem.empty())
+    return {"audit log", State::problem, found.problem,
+            "compare it with a backup; see hsmith log verify"};
+  return {"audit log", State::ok,
+          fmt::format("{} entries hold (inner consistency only)", found.last.number), ""};
+}
+
+Check check_token(const pkcs11::TokenInfo& token) {
+  const std::string name = fmt::format("token {}", quoted(token.label));
+  if (!token.has(CKF_TOKEN_INITIALIZED))
+    return {"slot", State::ok, "holds a token that is not initialised", ""};
+  const std::string state = token_state(token);
+  if (token.has(CKF_USER_PIN_LOCKED))
+    return {name, State::problem, state, "hsmith token pin unblock"};
+  const bool pin_missing = token.has(CKF_LOGIN_REQUIRED) && !token.has(CKF_USER_PIN_INITIALIZED);
+  if (pin_missing)
+    return {name, State::problem, state,
+            "the security officer sets it with: hsmith token pin unblock"};
+  if (token.has(CKF_USER_PIN_FINAL_TRY))
+    return {name, State::warning, state, "be sure of the PIN, then add --use-last-try"};
+  if (token.has(CKF_USER_PIN_COUNT_LOW))
+    return {name, State::warning, state, "a login with the right PIN clears it"};
+  return {name, State::ok, state, ""};
+}
+
+void check_modules(Context& context, std::vector<Check>& checks) {
+  std::vector<tokens::ConfiguredModule> modules;
+  try {
+    modules = modules_in_reach(context);
+  } catch (const Error& error) {
+    checks.push_back({"module", State::problem, error.what(), error.hint()});
+    return;
+  }
+  if (modules.empty()) {
+    checks.push_back({"module", State::problem, "none is named, and p11-kit has none configured",
+                      "name one with --module"});
+  }
+  for (const auto& module : modules) {
+    const tokens::SurveyedModule seen = tokens::survey(module);
+    if (!seen.failure.empty()) {
+      checks.push_back({"module", State::problem,
+                        fmt::format("{}: {}", printable(module.path), seen.failure),
+                        "name the right one with --module"});
+      continue;
+    }
+    checks.push_back({"module", State::ok,
+                      fmt::format("{} ({})", printable(module.path), printable(seen.description)),
+                      ""});
+    for (const auto& slot : seen.slots) {
+      if (slot.token) checks.push_back(check_token(*slot.token));
+      if (!slot.failure.empty())
+        checks.push_back({"slot", State::problem, printable(slot.failure), "hsmith token list"});
+    }
+  }
+}
+
+void check_journal(Context& context, bool with_repair, std::vector<Check>& checks) {
+  const auto entries = journal::unfinished(context.environment.state_folder);
+  if (entries.empty()) checks.push_back({"journal", State::ok, "nothing was interrupted", ""});
+  for (const journal::Entry& entry : entries) {
+    if (!with_repair) {
+      checks.push_back({"journal", State::problem, describe(entry), "hsmith doctor --repair"});
+      continue;
+    }
+    try {
+      const Repaired repaired = repair(entry, context);
+      checks.push_back({"journal", repaired.settled ? State::ok : State::problem,
+                        describe(entry) + "; " + repaired.text, ""});
+    } catch (const Error& error) {
+      checks.push_back({"journal", State::problem,
+                        fmt::format("{}; repairing it failed: {}", describe(entry), error.what()),
+                        error.hint()});
+    }
+  }
+}
+
+Outcome run(bool with_repair, Context& context) {
+  std::vector<Check> checks{
+      {"hsmith", State::ok, fmt::format("{}, {}", HSMITH_VERSION, OpenSSL_version(OPENSSL_VERSION)),
+       ""}};
+  checks.push_back(check_clock(context));
+  checks.push_back(check_state_folder(context));
+  checks.push_back(check_lock_folder(context));
+  checks.push_back(check_log(context));
+  check_modules(context, checks);
+  if (context.options.plan) with_repair = false;
+  check_journal(context, with_repair, checks);
+  Outcome outcome;
+  outcome.data["checks"] = Json::array();
+  for (const Check& check : checks) {
+    if (check.state == State::problem) outcome.exit = 3;
+    Json json{{"name", json_text(check.name)},
+              {"state", lower(state_name(check.state))},
+              {"text", json_text(check.text)}};
+    if (!check.remedy.empty()) json["remedy"] = json_text(check.remedy);
+    outcome.data["checks"].push_back(std::move(json));
+    outcome.text += fmt::format("{:<8} {}: {}\n", state_name(check.state), check.name, check.text);
+    if (!check.remedy.empty()) outcome.text += fmt::format("         remedy: {}\n", check.remedy);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& command, Context& context) {
+  auto with_repair = std::make_shared<bool>(false);
+  command.add_flag("--repair", *with_repair, "Finish or undo what was interrupted");
+  command.footer("Examples:\n  hsmith doctor\n  hsmith doctor --repair --yes");
+  command.callback([with_repair, &context] {
+    context.run = [with_repair, &context] { return run(*with_repair, context); };
+  });
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,216 @@
+#include "cli/repair.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "cli/changes.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "tokens/certificates.h"
+#include "tokens/keys.h"
+#include "tokens/token_key.h"
+
+namespace hsmith::cli {
+namespace {
+
+using tokens::Inventory;
+using tokens::Key;
+using tokens::OpenToken;
+
+std::string fact(const journal::Entry& entry, const char* name) {
+  const auto found = entry.intent.facts.find(name);
+  return found != entry.intent.facts.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// What the entry's label stands for on the token now. A public key that is known and differs is
+// another key under the same label: not ours.
+struct Remains {
+  std::vector<Key> private_keys;
+  std::vector<Key> public_keys;
+};
+
+Remains remains_of(const Inventory& inventory, const journal::Entry& entry,
+                   const std::string& label) {
+  const std::string known = fact(entry, "public_key");
+  const auto ours = [&](const Key& key) {
+    const bool differs =
+        !known.empty() && key.public_key && hex(ossl::spki_of(key.public_key.get())) != known;
+    return key.label == label && !differs;
+  };
+  Remains remains;
+  for (const Key& key : inventory.private_keys) {
+    if (ours(key)) remains.private_keys.push_back(key);
+  }
+  for (const Key& key : inventory.public_keys) {
+    if (ours(key)) remains.public_keys.push_back(key);
+  }
+  return remains;
+}
+
+Repaired delete_private(const OpenToken& token, const Inventory& inventory, const Key& key,
+                        const Context& context, const std::string& why) {
+  const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
+  if (!objects.certificates.empty())
+    return {true, fmt::format("{} has a certificate and stays", key.uri)};
+  if (!context.options.yes)
+    return {false, fmt::format("{}; to delete {} run: hsmith doctor --repair --yes", why, key.uri)};
+  tokens::destroy(token, objects);
+  return {true, fmt::format("deleted {}: {}", key.uri, why)};
+}
+
+void delete_public(const OpenToken& token, const std::vector<Key>& keys, std::string& text) {
+  for (const Key& key : keys) {
+    token.session->destroy(key.handle);
+    text += fmt::format("{}deleted {}: its private key is not there", text.empty() ? "" : "; ",
+                        key.uri);
+  }
+}
+
+// A pair that was made but not yet given its identity becomes whole; a half goes.
+Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
+                           const Context& context) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const Remains remains = remains_of(inventory, entry, fact(entry, "label"));
+  if (remains.private_keys.empty()) {
+    std::string text;
+    delete_public(token, remains.public_keys, text);
+    return {true, text.empty() ? "nothing was made" : text};
+  }
+  if (remains.private_keys.size() > 1 || remains.public_keys.size() > 1) {
+    return {false, fmt::format(
+                       "several keys have the label {}; delete what is too many: hsmith key delete",
+                       quoted(fact(entry, "label")))};
+  }
+  const Key& key = remains.private_keys.front();
+  EVP_PKEY* half = !remains.public_keys.empty() ? remains.public_keys.front().public_key.get()
+                                                : key.public_key.get();
+  if (half == nullptr)
+    return delete_private(token, inventory, key, context, "it has no public half");
+  if (!tokens::holds_private_half(token, key, half))
+    return delete_private(token, inventory, key, context, "its public half is another key's");
+  tokens::complete_identity(token, key, remains.public_keys, half);
+  const std::string request = fact(entry, "request");
+  if (request.empty()) return {true, fmt::format("the key {} is whole", quoted(key.label))};
+  return {true,
+          fmt::format("the key {} is whole; its request was not written: hsmith request new {}",
+                      quoted(key.label), printable(key.label))};
+}
+
+Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  const std::string from = fact(entry, "from");
+  const std::string to = fact(entry, "to");
+  for (const Key& key : inventory.private_keys) {
+    if (key.id != id || (key.label != from && key.label != to)) continue;
+    tokens::rename(token, tokens::objects_of(inventory, key), to);
+    return {true, fmt::format("the key and what goes with it have the label {}", quoted(to))};
+  }
+  return {true, "the key is no longer there"};
+}
+
+Repaired repair_deletion(const OpenToken& token, const journal::Entry& entry,
+                         const Context& context) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const Remains remains = remains_of(inventory, entry, fact(entry, "label"));
+  if (!remains.private_keys.empty()) {
+    return delete_private(token, inventory, remains.private_keys.front(), context,
+                          "its deletion was interrupted");
+  }
+  std::string text;
+  delete_public(token, remains.public_keys, text);
+  return {true, text.empty() ? "the deletion is complete" : text};
+}
+
+// A certificate object that was begun is made anew: the journal has the certificate.
+Repaired repair_installation(const OpenToken& token, const journal::Entry& entry) {
+  Inventory inventory = tokens::take_inventory(token);
+  const auto der = parse_hex(fact(entry, "certificate"));
+  if (!der) return {true, "the journal does not say which certificate it was"};
+  const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
+  const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  for (const tokens::TokenCertificate& there : inventory.certificates) {
+    const bool half_made =
+        there.der == *der && (there.id != id || there.label != fact(entry, "label"));
+    if (half_made) tokens::destroy(token, there);
+  }
+  for (const tokens::BrokenObject& broken : inventory.broken) {
+    if (broken.object_class != CKO_CERTIFICATE) continue;
+    pkcs11::Template ours;
+    ours.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, id);
+    const auto handles = token.session->find(ours, 20);
+    if (std::find(handles.begin(), handles.end(), broken.handle) != handles.end())
+      token.session->destroy(broken.handle);
+  }
+  inventory = tokens::take_inventory(token);
+  const Key& key =
+      tokens::key_of_certificate(inventory, certificate.get(), "the certificate in the journal");
+  tokens::install(token, inventory, key, certificate.get());
+  return {true, fmt::format("the certificate of {} is installed", key.uri)};
+}
+
+Repaired dispatch(const OpenToken& token, const journal::Entry& entry, const Context& context) {
+  const std::string& operation = entry.intent.operation;
+  if (operation == "key generate" || operation == "request new")
+    return repair_generation(token, entry, context);
+  if (operation == "key rename") return repair_rename(token, entry);
+  if (operation == "key delete" || operation == "request cancel")
+    return repair_deletion(token, entry, context);
+  if (operation == "request complete" || operation == "cert install")
+    return repair_installation(token, entry);
+  if (operation == "cert delete")
+    return {true, "nothing is half done: the certificate is there or it is not"};
+  return {true, fmt::format("{} was interrupted", operation)};
+}
+
+// No login can tell what became of a PIN; the user must.
+std::optional<Repaired> without_login(const journal::Entry& entry) {
+  const std::string& operation = entry.intent.operation;
+  if (operation == "token init") {
+    return Repaired{true, fmt::format("the token {} may lack its user PIN; if so: hsmith token pin "
+                                      "unblock, or initialise it again",
+                                      quoted(fact(entry, "label")))};
+  }
+  if (operation.starts_with("token pin")) {
+    return Repaired{true,
+                    fmt::format("the user PIN of the token {} is either the old or the new one",
+                                quoted(entry.intent.token_label))};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string describe(const journal::Entry& entry) {
+  if (!entry.unreadable.empty())
+    return fmt::format("{} cannot be read: {}", quoted(entry.file.string()), entry.unreadable);
+  std::string about = fact(entry, "label");
+  if (about.empty()) about = fact(entry, "from");
+  return fmt::format("{} on the token {} was interrupted at {}{}", entry.intent.operation,
+                     quoted(entry.intent.token_label), rfc3339(entry.time),
+                     about.empty() ? "" : ": " + quoted(about));
+}
+
+Repaired repair(const journal::Entry& entry, Context& context) {
+  if (!entry.unreadable.empty())
+    return {false, describe(entry) + "; delete the file when nothing is amiss"};
+  Repaired repaired;
+  if (const auto known = without_login(entry)) {
+    repaired = *known;
+  } else {
+    tokens::Reach way = reach(context);
+    way.token = tokens::parse_token_choice("serial:" + entry.intent.token_serial);
+    const OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
+    const auto lock = tokens::lock_token(way, token.info);
+    record(
+        context,
+        {{"event", "repair"}, {"operation", entry.intent.operation}, {"facts", entry.intent.facts}},
+        audit::Flush::yes);
+    repaired = dispatch(token, entry, context);
+  }
+  if (repaired.settled) journal::end(entry.file);
+  return repaired;
+}
+
+}  // namespace hsmith::cli
