@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cstdlib>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <idn2.h>
 #include <optional>
@@ -63,18 +64,41 @@ void check_labels(std::string_view whole, std::string_view domain) {
   }
 }
 
+// libidn2 and the tables behind it take longer to load than all else of a start, and hardly any
+// name needs them: they are loaded with the first one that does.
+struct Idna {
+  decltype(&idn2_lookup_u8) lookup = nullptr;
+  decltype(&idn2_strerror) message = nullptr;
+};
+
+Idna load_idna() {
+  void* library = dlopen("libidn2.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    throw Error(Kind::unsupported,
+                fmt::format("turn an internationalised name into A-labels: {}", dlerror()))
+        .hint("install the package libidn2-0, or give the name as A-labels (xn--…)");
+  }
+  Idna idna;
+  idna.lookup = reinterpret_cast<decltype(idna.lookup)>(dlsym(library, "idn2_lookup_u8"));
+  idna.message = reinterpret_cast<decltype(idna.message)>(dlsym(library, "idn2_strerror"));
+  if (idna.lookup == nullptr || idna.message == nullptr) {
+    throw Error(Kind::internal, "libidn2 lacks a function that its header has");
+  }
+  return idna;
+}
+
 // IDNA2008 with the mapping of UTS 46. A-labels that stand there already are checked too.
 std::string to_a_labels(std::string_view whole, std::string_view domain) {
   if (!is_utf8(domain) || domain.find('\0') != std::string_view::npos) {
     refuse("dns", whole, "it is not UTF-8 text");
   }
+  static const Idna idna = load_idna();
   unsigned char* found = nullptr;
   const std::string terminated(domain);
-  const int status =
-      idn2_lookup_u8(reinterpret_cast<const unsigned char*>(terminated.c_str()), &found,
-                     IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
+  const int status = idna.lookup(reinterpret_cast<const unsigned char*>(terminated.c_str()), &found,
+                                 IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
   const std::unique_ptr<unsigned char, decltype(&std::free)> owned(found, &std::free);
-  if (status != IDN2_OK) refuse("dns", whole, idn2_strerror(status));
+  if (status != IDN2_OK) refuse("dns", whole, idna.message(status));
   return std::string(reinterpret_cast<const char*>(found));
 }
 
