@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 #include <tuple>
+#include <unordered_map>
 
 #include "cli/commands.h"
 #include "cli/key_output.h"
@@ -32,26 +33,62 @@ struct Row {
   std::optional<std::time_t> expires;
 };
 
-// The certificates of a key by public key or id; the one that is valid longest speaks for it.
-Row row_of(const Inventory& inventory, const Key& key, Context& context) {
-  Row row{&key, {}, {}};
-  std::vector<TokenCertificate> certificates;
-  try {
-    certificates = tokens::objects_of(inventory, key).certificates;
-  } catch (const Error& error) {  // one confused key must not hide the others
-    context.warn(error.what());
-  }
-  for (const TokenCertificate& there : certificates) {
+// The certificates of a token by what joins them with a key, each parsed once: a token may hold
+// thousands. The key is the public key's bits, or an id where these are not known.
+struct CertificateIndex {
+  struct Entry {
+    std::string subject;
+    std::optional<std::time_t> expires;
+  };
+  std::unordered_multimap<std::string, Entry> by_public_key;
+  std::unordered_multimap<std::string, Entry> by_id;
+};
+
+CertificateIndex index_certificates(const Inventory& inventory) {
+  CertificateIndex index;
+  for (const TokenCertificate& there : inventory.certificates) {
+    CertificateIndex::Entry entry{"(cannot be read)", {}};
     try {
       const ossl::Certificate parsed = x509::certificate_from_der(there.der, there.uri);
       const x509::CertificateFacts facts = x509::certificate_facts(parsed.get());
-      if (row.expires && *row.expires >= facts.not_after) continue;
-      row.certificate = facts.subject;
-      row.expires = facts.not_after;
-    } catch (const Error& error) {
-      if (row.certificate.empty()) row.certificate = "(cannot be read)";
+      entry = {facts.subject, facts.not_after};
+      const ASN1_BIT_STRING* bits = X509_get0_pubkey_bitstr(parsed.get());
+      const auto size = static_cast<std::size_t>(ASN1_STRING_length(bits));
+      index.by_public_key.emplace(as_text({ASN1_STRING_get0_data(bits), size}), entry);
+    } catch (const Error&) {  // it is there all the same, and cert list says what is wrong with it
+      index.by_id.emplace(as_text(there.id), entry);
     }
   }
+  return index;
+}
+
+// The public half's bits; "" when the token does not have it.
+std::string bits_of(const Inventory& inventory, const Key& key, Context& context) {
+  try {
+    return std::string(as_text(ossl::public_key_bits(tokens::public_key_of(inventory, key).get())));
+  } catch (const Error& error) {  // one confused key must not hide the others
+    if (error.kind() != Kind::not_found) context.warn(error.what());
+    return "";
+  }
+}
+
+// The certificates of a key by public key or id; the one that is valid longest speaks for it.
+Row row_of(const Inventory& inventory, const CertificateIndex& index, const Key& key,
+           Context& context) {
+  Row row{&key, {}, {}};
+  const auto take = [&](auto range) {
+    for (auto entry = range.first; entry != range.second; ++entry) {
+      const auto& [subject, expires] = entry->second;
+      if (!row.certificate.empty() && (!expires || (row.expires && *row.expires >= *expires)))
+        continue;
+      row.certificate = subject;
+      row.expires = expires;
+    }
+  };
+  if (key.object_class != CKO_PRIVATE_KEY) return row;
+  const std::string bits = bits_of(inventory, key, context);
+  if (!bits.empty()) take(index.by_public_key.equal_range(bits));
+  if (!key.id.empty()) take(index.by_id.equal_range(std::string(as_text(key.id))));
   return row;
 }
 
@@ -88,6 +125,7 @@ std::vector<std::string> row_text(const Row& row) {
 Outcome run(const Options& options, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
   Inventory inventory = tokens::take_inventory(token);
+  const CertificateIndex index = index_certificates(inventory);
   // Tokens list their objects in any order.
   const auto by_label = [](const Key& a, const Key& b) {
     return std::tie(a.label, a.id) < std::tie(b.label, b.id);
@@ -99,7 +137,7 @@ Outcome run(const Options& options, Context& context) {
   outcome.data["keys"] = Json::array();
   std::vector<std::vector<std::string>> rows;
   const auto add = [&](const Key& key) {
-    const Row row = row_of(inventory, key, context);
+    const Row row = row_of(inventory, index, key, context);
     if (!is_wanted(options, row)) return;
     outcome.data["keys"].push_back(row_json(row));
     rows.push_back(row_text(row));
