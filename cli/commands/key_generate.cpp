@@ -42,6 +42,13 @@ Outcome run(const Options& options, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
   const auto lock = tokens::lock_token(way, token.info);
   tokens::check_free(token, spec.label, spec.id);
+  if (spec.type->algorithm == ossl::KeyAlgorithm::ed25519) {
+    // libp11 0.4.12 (Debian 12) gives up listing a token's keys at the first Ed25519 key.
+    context.warn(
+        "programs that use libp11 0.4.12 or older (nginx, Apache, curl with OpenSSL's pkcs11 "
+        "engine) "
+        "cannot use any key of a token that holds an Ed25519 key");
+  }
   if (context.options.plan) {
     return planned(
         {{Change::Kind::create,

@@ -1,5 +1,6 @@
 // hsmith verify: a raw signature against a key, a certificate or a public key file.
 #include <CLI/CLI.hpp>
+#include <ctime>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -8,6 +9,7 @@
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 #include "src/x509/input.h"
+#include "src/x509/path.h"
 #include "tokens/keys.h"
 
 namespace hsmith::cli {
@@ -17,6 +19,7 @@ struct Options {
   std::string key;
   std::string certificate;
   std::string public_key;
+  std::string trust;
   SignatureOptions signature;
   std::string signature_file;
   std::string file;
@@ -66,9 +69,42 @@ bool verifies(const Options& options, EVP_PKEY* key, const ossl::Scheme& scheme,
   }
 }
 
+// What stands against the signer's certificate; "" when it is good, or not asked about.
+std::string certificate_problem(const Options& options) {
+  if (options.trust.empty()) return "";
+  const auto chain =
+      x509::read_certificates(read_file(options.certificate), quoted(options.certificate));
+  const auto anchors = x509::read_certificates(read_file(options.trust), quoted(options.trust));
+  x509::PathOptions path;
+  path.time = std::time(nullptr);
+  const x509::Verdict verdict = x509::verify_path(chain.front().get(), chain, anchors, path);
+  if (verdict.ok) return "";
+  return verdict.problems.empty() ? "no path to a trusted root" : verdict.problems.front().reason;
+}
+
+std::string verdict_text(const Options& options, bool good, const std::string& problem,
+                         const std::string& scheme) {
+  if (!good) {
+    return fmt::format("BAD signature: {} is not a signature of {} by this key ({})\n",
+                       quoted(options.signature_file), quoted(options.file), scheme);
+  }
+  if (!problem.empty())
+    return fmt::format("NOT GOOD: the signature verifies ({}), its certificate does not: {}\n",
+                       scheme, problem);
+  // --cert alone names a key; whether the certificate is to be trusted is another question.
+  if (!options.certificate.empty() && options.trust.empty()) {
+    return fmt::format("good signature: {}; the certificate itself was not validated\n", scheme);
+  }
+  return fmt::format("good signature: {}\n", scheme);
+}
+
 Outcome run(const Options& options, Context& context) {
   if (options.signature_file == "-" && options.file == "-") {
     throw Error(Kind::usage, "verify: signature and file cannot both be standard input");
+  }
+  if (!options.trust.empty() && options.certificate.empty()) {
+    throw Error(Kind::usage,
+                "--trust: only a certificate can be validated; name the signer with --cert");
   }
   const Bytes signature = read_file(options.signature_file, kSignatureLimit);
   const ossl::PKey key = key_of(options, context);
@@ -77,20 +113,14 @@ Outcome run(const Options& options, Context& context) {
   check_sig_format(options.signature, key.get());
   const Bytes input = input_to_sign(options.file, key.get(), scheme, options.signature);
   const bool good = verifies(options, key.get(), scheme, input, signature);
+  const std::string problem = certificate_problem(options);
+  const std::string how = ossl::describe(key.get(), scheme);
   Outcome outcome;
-  outcome.exit = good ? 0 : 3;
-  outcome.data = {{"verifies", good}, {"scheme", ossl::describe(key.get(), scheme)}};
-  if (good && options.certificate.empty()) {
-    outcome.text = fmt::format("good signature: {}\n", ossl::describe(key.get(), scheme));
-  } else if (good) {
-    // --cert names a key; whether the certificate is to be trusted is another question.
-    outcome.text = fmt::format("good signature: {}; the certificate itself was not validated\n",
-                               ossl::describe(key.get(), scheme));
-  } else {
-    outcome.text = fmt::format("BAD signature: {} is not a signature of {} by this key ({})\n",
-                               quoted(options.signature_file), quoted(options.file),
-                               ossl::describe(key.get(), scheme));
-  }
+  outcome.exit = good && problem.empty() ? 0 : 3;
+  outcome.data = {{"verifies", good}, {"scheme", how}};
+  if (!options.trust.empty()) outcome.data["certificate_valid"] = problem.empty();
+  if (!problem.empty()) outcome.data["certificate_problem"] = json_text(problem);
+  outcome.text = verdict_text(options, good, problem, how);
   return outcome;
 }
 
@@ -102,6 +132,8 @@ void add_verify(CLI::App& command, Context& context) {
                      "Signer: label, id:HEX or PKCS#11 URI of a key on a token");
   command.add_option("--cert", options->certificate, "Signer: a certificate file");
   command.add_option("--public", options->public_key, "Signer: a public key file (PEM or DER)");
+  command.add_option("--trust", options->trust,
+                     "With --cert: the certificate must verify with these roots");
   add_signature_options(command, options->signature);
   command.add_option("SIGNATURE", options->signature_file, "The signature")->required();
   command.add_option("FILE", options->file, "What was signed")->required();
