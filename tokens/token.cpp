@@ -1,5 +1,6 @@
 #include "tokens/token.h"
 
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <thread>
@@ -96,10 +97,26 @@ std::string what_a_wrong_pin_did(const OpenToken& token, Login login, const PinS
   return "the PIN came from " + source.origin + "; see the token's state with: hsmith token info";
 }
 
-// A lock for each module and, as SoftHSM's tokens depend on it, each of its configurations.
+// A lock for each module and, as SoftHSM's tokens depend on it, each of its configurations, however
+// their paths are spelled.
 std::string module_lock_name(const std::string& module_path) {
-  const std::string name = module_path + '\n' + variable("SOFTHSM2_CONF").value_or("");
+  std::error_code ignored;  // a path that leads nowhere is its own name
+  const std::string name =
+      std::filesystem::weakly_canonical(module_path, ignored).string() + '\n' +
+      std::filesystem::weakly_canonical(variable("SOFTHSM2_CONF").value_or(""), ignored).string();
   return fmt::format("module-{:016x}", std::hash<std::string>{}(name));
+}
+
+// What a token looks like while a program without our lock rewrites its file: not there, without
+// label and serial number, or without a PIN. Of what is more likely so in truth a second look is
+// enough.
+bool may_be_rewritten(const Error& error, int attempt) {
+  if (is_busy_code(error.ckr())) return true;
+  if (error.kind() == Kind::pin_not_initialized) return attempt <= 2;
+  if (error.kind() != Kind::not_found) return false;
+  const auto& seen = error.candidates();
+  const bool empty = std::find(seen.begin(), seen.end(), token_uri({})) != seen.end();
+  return seen.empty() || empty || attempt <= 2;
 }
 
 // One whole start: module, token, session, login.
@@ -290,11 +307,7 @@ OpenToken open_token(const Reach& reach, Access access, Login login,
       if (login != Login::none) keep_pin(token, std::move(pin));
       return token;
     } catch (const Error& error) {
-      // Programs without our lock may be rewriting the token: only what they cause is tried again.
-      const bool passing =
-          is_busy_code(error.ckr()) ||
-          (error.kind() == Kind::not_found && attempt <= 2 && error.candidates().empty());
-      if (!rewrites || !passing || attempt == kTries) throw;
+      if (!rewrites || !may_be_rewritten(error, attempt) || attempt == kTries) throw;
       std::this_thread::sleep_for(milliseconds(10 << attempt));
     }
   }
