@@ -34,12 +34,13 @@ std::string protection_text(const tokens::Key& key) {
 }
 
 Json key_json(const tokens::Key& key) {
-  Json json{{"label", json_text(key.label)},
-            {"id", hex(key.id)},
-            {"uri", key.uri},
-            {"type", tokens::type_name(key)},
-            {"uses", uses_of(key)},
-            {"protection", protection_text(key)}};
+  Json json = Json::object();
+  if (!key.label.empty()) json["label"] = json_text(key.label);
+  if (!key.id.empty()) json["id"] = hex(key.id);
+  json["uri"] = key.uri;
+  json["type"] = tokens::type_name(key);
+  json["uses"] = uses_of(key);
+  json["protection"] = protection_text(key);
   const auto claim = [&](const char* name, tokens::Claim is) {
     if (is) json[name] = *is;
   };

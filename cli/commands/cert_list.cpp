@@ -65,8 +65,8 @@ Outcome run(const std::string& expiring, Context& context) {
       if (only_expiring) outcome.exit = 3;
       const bool own = has_key(inventory, certificate.get());
       Json json = certificate_json(facts);
-      json["label"] = json_text(there.label);
-      json["id"] = hex(there.id);
+      if (!there.label.empty()) json["label"] = json_text(there.label);
+      if (!there.id.empty()) json["id"] = hex(there.id);
       json["uri"] = there.uri;
       json["has_key"] = own;
       json["expired"] = facts.not_after < now;

@@ -30,7 +30,10 @@ Outcome run(Context& context) {
   std::vector<std::vector<std::string>> rows;
   for (const tokens::Key& key : inventory.private_keys) {
     if (!tokens::objects_of(inventory, key).certificates.empty()) continue;
-    Json entry{{"label", json_text(key.label)}, {"uri", key.uri}, {"type", tokens::type_name(key)}};
+    Json entry = Json::object();
+    if (!key.label.empty()) entry["label"] = json_text(key.label);
+    entry["uri"] = key.uri;
+    entry["type"] = tokens::type_name(key);
     std::vector<std::string> row{printable(key.label), tokens::type_name(key), "-", "-"};
     const ossl::PKey half = half_of(inventory, key);
     const auto kept =
