@@ -78,6 +78,7 @@ std::vector<T> growing_list(CK_ULONG most, const char* function, Ask ask) {
 
 std::shared_ptr<Module> Module::load(const ModuleSettings& settings) {
   std::shared_ptr<Module> module(new Module(settings));
+  const ProcessState before;
   module->open_library();
   module->initialize();
   return module;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pkcs11/cryptoki.h"
+#include "pkcs11/process_state.h"
 #include "pkcs11/trace.h"
 
 namespace hsmith::pkcs11 {
@@ -58,7 +59,8 @@ struct ModuleSettings {
 };
 
 // One process has one module open at a time. Whatever uses it goes before it does; C_Finalize runs
-// before main returns (SoftHSM 2.6.1 crashes in static destructors).
+// before main returns (SoftHSM 2.6.1 crashes in static destructors). Standard output leads to
+// standard error meanwhile: results are printed when the module is gone.
 class Module {
  public:
   // dlopen, C_GetFunctionList, C_Initialize. Throws module_load with what the file is instead.
@@ -95,6 +97,7 @@ class Module {
   void open_library();
   void initialize();
 
+  OutputToErrors output_;  // goes last: a module may print while it is finalised
   ModuleSettings settings_;
   const CK_FUNCTION_LIST* functions_ = nullptr;
   bool initialized_ = false;
