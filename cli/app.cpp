@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -11,11 +12,21 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/declarations.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 
 namespace hsmith::cli {
 namespace {
+
+// A standard stream that is closed would become the next file that is opened, and that file get
+// what is printed. In its place comes one that cannot be used.
+void fill_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) >= 0) continue;
+    if (open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) _exit(1);
+  }
+}
 
 // No core dump and no debugger: a PIN is in memory from now on.
 void harden() {
@@ -28,85 +39,6 @@ void harden() {
 std::string version_text() {
   return fmt::format("hsmith {}\n{}\np11-kit {} (PKCS#11 interface and configuration)\n",
                      HSMITH_VERSION, OpenSSL_version(OPENSSL_VERSION), HSMITH_P11_KIT_VERSION);
-}
-
-void add_global_options(CLI::App& app, GlobalOptions& o) {
-  app.add_option("--module", o.module, "PKCS#11 library: a path, or a name that p11-kit knows");
-  app.add_option("--module-init", o.module_init, "Initialisation string of the module");
-  app.add_option("--token", o.token, "Token: its label, serial:…, or a PKCS#11 URI");
-  app.add_option("--slot", o.slot, "Slot id (these move between runs; better use --token)");
-  app.add_option("--pin-source", o.pin_source,
-                 "env:NAME, file:PATH, fd:N, cmd:COMMAND, prompt, pinpad");
-  app.add_option("--so-pin-source", o.so_pin_source, "The same for the security officer's PIN");
-  app.add_option("--config", o.config, "Configuration file (TOML)");
-  app.add_option("--state", o.state, "Folder for pending requests, journal and logs");
-  app.add_option("--trace", o.trace, "Append every PKCS#11 call to this file, PINs masked");
-  app.add_flag("--json", o.json, "One JSON object on standard output; never a prompt");
-  app.add_flag("--batch", o.batch, "Never ask");
-  app.add_flag("--yes", o.yes, "Consent to what would be confirmed");
-  app.add_flag("--plan", o.plan, "Check everything, list what would change, change nothing");
-  app.add_flag("--force", o.force, "Replace an existing output file");
-  app.add_flag("--use-last-try", o.use_last_try, "Send a PIN although it is the last try");
-  app.add_flag("--retry-pin", o.retry_pin, "Send a PIN although the last one was refused");
-  app.add_flag("-q,--quiet", o.quiet, "Less on standard error");
-  app.add_flag("-v,--verbose", o.verbose, "More on standard error");
-  for (CLI::Option* option : app.get_options()) option->group("Global options");
-}
-
-// Options are declared only for the command that the arguments name: a start costs less so.
-struct Named {
-  std::string noun;
-  std::string verb;
-  int noun_at = 0;  // in argv
-};
-
-bool takes_next_word(const CLI::App& app, const std::string& word) {
-  const CLI::Option* option = word.starts_with("-") ? app.get_option_no_throw(word) : nullptr;
-  return option != nullptr && option->get_expected_min() > 0;
-}
-
-Named named_command(const CLI::App& app, int argc, char** argv) {
-  Named named;
-  std::vector<std::string> words(argv + 1, argv + argc);
-  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-    if (takes_next_word(app, words[i])) words[++i].clear();  // a token may be called "key"
-  }
-  const auto is_noun = [](const std::string& word) {
-    return std::any_of(nouns().begin(), nouns().end(),
-                       [&](const Noun& n) { return word == n.name; });
-  };
-  const auto noun = std::find_if(words.begin(), words.end(), is_noun);
-  if (noun == words.end()) return named;
-  named.noun = *noun;
-  named.noun_at = static_cast<int>(noun - words.begin()) + 1;
-  const auto is_verb = [&](const std::string& word) {
-    return std::any_of(commands().begin(), commands().end(), [&](const Command& c) {
-      return named.noun == c.noun && c.verb != nullptr && word == c.verb;
-    });
-  };
-  const auto verb = std::find_if(noun + 1, words.end(), is_verb);
-  if (verb != words.end()) named.verb = *verb;
-  return named;
-}
-
-void add_commands(CLI::App& app, Context& context, const Named& named) {
-  for (const Noun& noun : nouns()) {
-    CLI::App* group = app.add_subcommand(noun.name, noun.about);
-    if (named.noun != noun.name) continue;
-    bool has_verbs = false;
-    for (const Command& command : commands()) {
-      if (named.noun != command.noun) continue;
-      if (command.verb == nullptr) {
-        command.add(*group, context);
-        continue;
-      }
-      has_verbs = true;
-      CLI::App* verb = group->add_subcommand(command.verb, command.about);
-      if (named.verb.empty() || named.verb == command.verb) command.add(*verb, context);
-    }
-    if (has_verbs) group->require_subcommand(1);
-  }
-  app.require_subcommand(1);
 }
 
 // How many arguments are ours: options behind the COMMAND of sandbox belong to COMMAND.
@@ -190,6 +122,15 @@ Json error_json(const Error& error) {
   return json;
 }
 
+// Whoever cannot be shown a result must learn that it is there.
+void print(const Context& context, ByteView result) {
+  try {
+    write_file("-", result, kPublicFile, Replace::yes);
+  } catch (const Error& error) {
+    throw error.during(context.command + ": it is done, but cannot be shown");
+  }
+}
+
 void print_json(const Context& context, int exit, const Json* data, const Error* error) {
   Json envelope{{"command", context.command}, {"ok", exit == 0}, {"exit", exit}};
   if (data != nullptr) envelope["data"] = *data;
@@ -198,6 +139,7 @@ void print_json(const Context& context, int exit, const Json* data, const Error*
   for (const std::string& warning : context.warnings)
     envelope["warnings"].push_back(json_text(warning));
   const std::string text = envelope.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (error == nullptr) return print(context, as_bytes(text));
   write_file("-", as_bytes(text), kPublicFile, Replace::yes);
 }
 
@@ -207,10 +149,9 @@ int status_of(const Context& context, const Error& error) {
 }
 
 void print_error_lines(const Error& error) {
-  fmt::print(stderr, "hsmith: {}\n", error.what());
-  for (const std::string& uri : error.candidates())
-    fmt::print(stderr, "hsmith: candidate: {}\n", uri);
-  if (!error.hint().empty()) fmt::print(stderr, "hsmith: hint: {}\n", error.hint());
+  print_error_line(error.what());
+  for (const std::string& uri : error.candidates()) print_error_line("candidate: " + uri);
+  if (!error.hint().empty()) print_error_line("hint: " + error.hint());
 }
 
 int print_error(const Context& context, const Error& error) {
@@ -238,8 +179,7 @@ void print_outcome(const Context& context, const Outcome& outcome) {
     throw Error(Kind::usage, "print binary output on a terminal: refused")
         .hint("name a file with -o");
   }
-  write_file("-", outcome.raw ? ByteView(*outcome.raw) : as_bytes(outcome.text), kPublicFile,
-             Replace::yes);
+  print(context, outcome.raw ? ByteView(*outcome.raw) : as_bytes(outcome.text));
 }
 
 void load_settings(Context& context) {
@@ -257,7 +197,7 @@ int run(int all, char** argv, Context& context) {
   app.set_help_all_flag("");
   add_global_options(app, context.options);
   app.set_version_flag("--version", version_text);
-  const Named named = named_command(app, all, argv);
+  const Named named = named_command(app, {argv + 1, argv + all});
   context.command = named.verb.empty() ? named.noun : named.noun + " " + named.verb;
   add_commands(app, context, named);
   app.footer(
@@ -268,8 +208,9 @@ int run(int all, char** argv, Context& context) {
   if (!context.trailing.empty() && context.trailing.front() == "--") {
     context.trailing.erase(context.trailing.begin());
   }
-  // --json counts for errors of the arguments as well, wherever it stands.
-  context.options.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+  // --json counts for errors of the arguments as well, wherever it stands before a "--".
+  char** options_end = std::find(argv, argv + argc, std::string_view("--"));
+  context.options.json = std::find(argv, options_end, std::string_view("--json")) != options_end;
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -290,6 +231,7 @@ int run(int all, char** argv, Context& context) {
 }  // namespace
 
 int run_app(int argc, char** argv) {
+  fill_standard_streams();
   harden();
   Context context;
   try {

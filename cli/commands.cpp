@@ -14,6 +14,7 @@ constexpr Noun kNouns[] = {
     {"verify", "Verify a signature"},
     {"sandbox", "Run a command with a private SoftHSM token"},
     {"use", "Configure a program that is to use a key"},
+    {"completion", "Print the script by which a shell completes command lines"},
     {"quickstart", "Do the main job from end to end with a token made for it"},
 };
 
@@ -49,6 +50,8 @@ constexpr Command kCommands[] = {
     {"verify", nullptr, "Verify a signature", add_verify},
     {"sandbox", nullptr, "Run a command with a private SoftHSM token", add_sandbox},
     {"use", nullptr, "Configure a program that is to use a key", add_use},
+    {"completion", nullptr, "Print the script by which a shell completes command lines",
+     add_completion},
     {"quickstart", nullptr, "Do the main job from end to end with a token made for it",
      add_quickstart},
 };

@@ -34,6 +34,7 @@ void add_cert_list(CLI::App& command, Context& context);
 void add_cert_match(CLI::App& command, Context& context);
 void add_cert_show(CLI::App& command, Context& context);
 void add_cert_verify(CLI::App& command, Context& context);
+void add_completion(CLI::App& command, Context& context);
 void add_doctor(CLI::App& command, Context& context);
 void add_key_delete(CLI::App& command, Context& context);
 void add_key_generate(CLI::App& command, Context& context);
