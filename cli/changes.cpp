@@ -1,6 +1,9 @@
 #include "cli/changes.h"
 
+#include <fmt/format.h>
+
 #include "src/base/error.h"
+#include "src/base/text.h"
 
 namespace hsmith::cli {
 
@@ -28,9 +31,17 @@ void Undertaking::know(const std::string& fact, const Json& value) {
 }
 
 void Undertaking::done() {
-  // The log first: a change that is struck out but not in the log would be one that nobody knows.
-  close({{"event", "done"}});
-  journal::end(entry_);
+  try {
+    // The log first: a change that is struck out but not in the log would be one that nobody knows.
+    close({{"event", "done"}});
+    journal::end(entry_);
+  } catch (const Error& error) {
+    throw Error(error.kind(),
+                fmt::format("{} on the token {}: it is done, but its end is not on record: {}",
+                            context_.command, quoted(intent_.token_label), error.what()))
+        .hint("see what is open with hsmith doctor, close it with: hsmith doctor --repair")
+        .unfinished();
+  }
 }
 
 void Undertaking::failed(const Error& error) noexcept {

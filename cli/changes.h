@@ -24,7 +24,8 @@ class Undertaking {
 
   // More is known now: goes into the journal before the next step.
   void know(const std::string& fact, const Json& value);
-  // It has happened: struck out of the journal, and the audit log says so.
+  // It has happened: the audit log says so, and it is struck out of the journal. Where that fails
+  // the error says that it has happened all the same.
   void done();
   // It failed. It stays in the journal only when something of it is left on the token.
   void failed(const Error& error) noexcept;
@@ -44,14 +45,16 @@ Json deletion_facts(const tokens::KeyObjects& objects);
 template <typename Work>
 auto undertake(Context& context, const pkcs11::TokenInfo& token, Json facts, Work work) {
   Undertaking undertaking(context, token, std::move(facts));
-  try {
-    auto result = work(undertaking);
-    undertaking.done();
-    return result;
-  } catch (const Error& error) {
-    undertaking.failed(error);
-    throw;
-  }
+  auto result = [&] {
+    try {
+      return work(undertaking);
+    } catch (const Error& error) {
+      undertaking.failed(error);
+      throw;
+    }
+  }();
+  undertaking.done();
+  return result;
 }
 
 }  // namespace hsmith::cli

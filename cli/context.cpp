@@ -28,31 +28,6 @@ std::string module_init(const Context& context, const tokens::ConfiguredModule& 
   return variable("HSMITH_MODULE_INIT").value_or(context.config.module_init.value_or(module.init));
 }
 
-tokens::TokenChoice token_choice(const Context& context, const tokens::Selector* selector) {
-  const tokens::TokenChoice from_uri =
-      selector != nullptr ? tokens::choice_of(selector->uri) : tokens::TokenChoice{};
-  tokens::TokenChoice choice;
-  if (context.options.token) {
-    choice = tokens::parse_token_choice(*context.options.token);
-    if (!from_uri.text.empty() && from_uri.label && choice.label &&
-        from_uri.label != choice.label) {
-      throw Error(Kind::usage, fmt::format("choose the token: --token {} and the URI's {} differ",
-                                           quoted(choice.text), quoted(from_uri.text)));
-    }
-  } else if (!from_uri.text.empty()) {
-    choice = from_uri;
-  } else if (!context.options.slot) {
-    const auto text = variable("HSMITH_TOKEN");
-    if (text) choice = tokens::parse_token_choice(*text);
-    if (!text && context.config.token) choice = tokens::parse_token_choice(*context.config.token);
-  }
-  if (context.options.slot) {
-    choice.slot = *context.options.slot;
-    if (choice.text.empty()) choice.text = fmt::format("in slot {}", *choice.slot);
-  }
-  return choice;
-}
-
 const char* verb_of(Change::Kind kind) {
   switch (kind) {
     case Change::Kind::create:
@@ -83,14 +58,19 @@ bool ask(const std::string& question) {
 
 }  // namespace
 
+void print_error_line(const std::string& text) {
+  const std::string line = "hsmith: " + text + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
 void Context::warn(const std::string& text) {
   if (std::find(warnings.begin(), warnings.end(), text) != warnings.end()) return;
   warnings.push_back(text);
-  if (!options.quiet) fmt::print(stderr, "hsmith: warning: {}\n", text);
+  if (!options.quiet) print_error_line("warning: " + text);
 }
 
 void Context::tell(const std::string& text) const {
-  if (options.verbose) fmt::print(stderr, "hsmith: {}\n", text);
+  if (options.verbose) print_error_line(text);
 }
 
 std::vector<tokens::ConfiguredModule> modules_in_reach(const Context& context) {
@@ -101,9 +81,34 @@ std::vector<tokens::ConfiguredModule> modules_in_reach(const Context& context) {
   return {module};
 }
 
+tokens::TokenChoice chosen_token(const Context& context, const tokens::Selector* selector) {
+  const tokens::TokenChoice from_uri =
+      selector != nullptr ? tokens::choice_of(selector->uri) : tokens::TokenChoice{};
+  tokens::TokenChoice choice;
+  if (context.options.token) {
+    choice = tokens::parse_token_choice(*context.options.token);
+    if (!from_uri.text.empty() && from_uri.label && choice.label &&
+        from_uri.label != choice.label) {
+      throw Error(Kind::usage, fmt::format("choose the token: --token {} and the URI's {} differ",
+                                           quoted(choice.text), quoted(from_uri.text)));
+    }
+  } else if (!from_uri.text.empty()) {
+    choice = from_uri;
+  } else if (!context.options.slot) {
+    const auto text = variable("HSMITH_TOKEN");
+    if (text) choice = tokens::parse_token_choice(*text);
+    if (!text && context.config.token) choice = tokens::parse_token_choice(*context.config.token);
+  }
+  if (context.options.slot) {
+    choice.slot = *context.options.slot;
+    if (choice.text.empty()) choice.text = fmt::format("in slot {}", *choice.slot);
+  }
+  return choice;
+}
+
 tokens::Reach reach(Context& context, const tokens::Selector* selector) {
   tokens::Reach way;
-  way.token = token_choice(context, selector);
+  way.token = chosen_token(context, selector);
   way.state_folder = context.environment.state_folder;
   way.lock_folder = lock_folder(context.config.lock_folder, context.environment);
   way.use_last_try = context.options.use_last_try;

@@ -52,6 +52,10 @@ struct Outcome {
   std::vector<Error> failures;
 };
 
+// A line on standard error, after "hsmith: ". Where that cannot be written the line is lost: no
+// reason to fail, least of all in the middle of a change.
+void print_error_line(const std::string& text);
+
 struct Context {
   GlobalOptions options;
   Environment environment;
@@ -71,6 +75,10 @@ struct Context {
 // The module that options, environment and configuration name; none named: all that p11-kit has
 // configured.
 std::vector<tokens::ConfiguredModule> modules_in_reach(const Context& context);
+
+// The token that options, a selector's URI, environment and configuration name, in this order.
+tokens::TokenChoice chosen_token(const Context& context,
+                                 const tokens::Selector* selector = nullptr);
 
 // The way to the token that options, a selector's URI, environment and configuration name, in this
 // order. Without a module, every module that p11-kit has configured is looked at.

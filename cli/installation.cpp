@@ -11,6 +11,7 @@
 #include "src/x509/certificate.h"
 #include "src/x509/path.h"
 #include "tokens/certificates.h"
+#include "tokens/reading.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -200,8 +201,13 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
   outcome.data["certificates"] = Json::array();
   for (const Job& job : jobs) {
     if (!job.there) install_one(token, inventory, job, context);
-    forget_request(context.environment.state_folder,
-                   x509::public_key_of(job.leaf->certificate.get()));
+    tokens::while_doing(
+        fmt::format("install the certificate of {}: it is done, but its request is still kept",
+                    job.key->uri),
+        [&] {
+          return forget_request(context.environment.state_folder,
+                                x509::public_key_of(job.leaf->certificate.get()));
+        });
     const std::string uri =
         tokens::object_uri(token, job.key->label, job.key->id, tokens::ObjectType::cert);
     outcome.data["certificates"].push_back({{"uri", uri},

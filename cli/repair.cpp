@@ -23,6 +23,12 @@ std::string fact(const journal::Entry& entry, const char* name) {
   return found != entry.intent.facts.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+// True of a key that is made able to sign only for its own request.
+bool may_not_sign(const journal::Entry& entry) {
+  const auto found = entry.intent.facts.find("may_sign");
+  return found != entry.intent.facts.end() && *found == false;
+}
+
 // What the entry's label stands for on the token now. A public key that is known and differs is
 // another key under the same label: not ours.
 struct Remains {
@@ -90,11 +96,25 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
   if (!tokens::holds_private_half(token, key, half))
     return delete_private(token, inventory, key, context, "its public half is another key's");
   tokens::complete_identity(token, key, remains.public_keys, half);
+  if (may_not_sign(entry)) tokens::forbid_signing(token, key);
   const std::string request = fact(entry, "request");
   if (request.empty()) return {true, fmt::format("the key {} is whole", quoted(key.label))};
   return {true,
-          fmt::format("the key {} is whole; its request was not written: hsmith request new {}",
+          fmt::format("the key {} is whole; if its request was not written: hsmith request new {}",
                       quoted(key.label), printable(key.label))};
+}
+
+// A request by a key that was there before: nothing but its use can have been changed.
+Repaired repair_request(const OpenToken& token, const journal::Entry& entry) {
+  const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  for (const Key& key : tokens::take_inventory(token).private_keys) {
+    if (key.id != id || key.label != fact(entry, "label")) continue;
+    if (may_not_sign(entry)) tokens::forbid_signing(token, key);
+    return {true, fmt::format("{} is as it was; if its request was not written: hsmith request "
+                              "new {}",
+                              key.uri, printable(key.label))};
+  }
+  return {true, "the key is no longer there"};
 }
 
 Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
@@ -152,6 +172,8 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
 
 Repaired dispatch(const OpenToken& token, const journal::Entry& entry, const Context& context) {
   const std::string& operation = entry.intent.operation;
+  const bool made_key = entry.intent.facts.contains("type");
+  if (operation == "request new" && !made_key) return repair_request(token, entry);
   if (operation == "key generate" || operation == "request new")
     return repair_generation(token, entry, context);
   if (operation == "key rename") return repair_rename(token, entry);
@@ -164,14 +186,28 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, const Con
   return {true, fmt::format("{} was interrupted", operation)};
 }
 
-// No login can tell what became of a PIN; the user must.
-std::optional<Repaired> without_login(const journal::Entry& entry) {
-  const std::string& operation = entry.intent.operation;
-  if (operation == "token init") {
-    return Repaired{true, fmt::format("the token {} may lack its user PIN; if so: hsmith token pin "
-                                      "unblock, or initialise it again",
-                                      quoted(fact(entry, "label")))};
+// The user PIN of a new token is the security officer's to set: what is missing is only told.
+Repaired repair_initialisation(const journal::Entry& entry, Context& context) {
+  const tokens::Reach way = reach(context);
+  const auto lock = tokens::lock_module(way);
+  const auto module = tokens::start_module(way);
+  const std::string label = fact(entry, "label");
+  for (const CK_SLOT_ID slot : module->slots(CK_TRUE)) {
+    const pkcs11::TokenInfo token = module->token_info(slot);
+    if (!token.has(CKF_TOKEN_INITIALIZED) || token.label != label) continue;
+    if (token.has(CKF_USER_PIN_INITIALIZED))
+      return {true, fmt::format("the token {} has its user PIN", quoted(label))};
+    return {true,
+            fmt::format("the token {} lacks its user PIN: hsmith token pin unblock --token {}",
+                        quoted(label), printable(label))};
   }
+  return {true, fmt::format("there is no token {}", quoted(label))};
+}
+
+// No login can tell what became of a PIN; the user must.
+std::optional<Repaired> without_login(const journal::Entry& entry, Context& context) {
+  const std::string& operation = entry.intent.operation;
+  if (operation == "token init") return repair_initialisation(entry, context);
   if (operation.starts_with("token pin")) {
     return Repaired{true,
                     fmt::format("the user PIN of the token {} is either the old or the new one",
@@ -196,11 +232,14 @@ Repaired repair(const journal::Entry& entry, Context& context) {
   if (!entry.unreadable.empty())
     return {false, describe(entry) + "; delete the file when nothing is amiss"};
   Repaired repaired;
-  if (const auto known = without_login(entry)) {
+  if (const auto known = without_login(entry, context)) {
     repaired = *known;
   } else {
     tokens::Reach way = reach(context);
     way.token = tokens::parse_token_choice("serial:" + entry.intent.token_serial);
+    // NSS gives all its tokens one serial number. A label that is not UTF-8 is not in the journal.
+    if (entry.intent.token_label.find("\uFFFD") == std::string::npos)
+      way.token.label = entry.intent.token_label;
     const OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
     const auto lock = tokens::lock_token(way, token.info);
     record(

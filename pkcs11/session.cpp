@@ -105,19 +105,26 @@ void Session::set_pin(ByteView old_pin, ByteView new_pin) const {
 
 std::vector<CK_OBJECT_HANDLE> Session::find(const Template& wanted, std::size_t limit) const {
   std::vector<CK_ATTRIBUTE> attributes = wanted.view();
-  check(module_->call(
-            "C_FindObjectsInit",
-            [&] {
-              return module_->functions().C_FindObjectsInit(handle_, attributes.data(),
-                                                            attributes.size());
-            },
-            [&] { return wanted.describe(); }),
-        "C_FindObjectsInit");
+  const auto begin_search = [&] {
+    return module_->call(
+        "C_FindObjectsInit",
+        [&] {
+          return module_->functions().C_FindObjectsInit(handle_, attributes.data(),
+                                                        attributes.size());
+        },
+        [&] { return wanted.describe(); });
+  };
   const auto end_search = [&] {
     return module_->call(
         "C_FindObjectsFinal", [&] { return module_->functions().C_FindObjectsFinal(handle_); },
         [] { return std::string(); });
   };
+  CK_RV begun = begin_search();
+  if (begun == CKR_OPERATION_ACTIVE) {  // the end of an earlier search failed
+    end_search();
+    begun = begin_search();
+  }
+  check(begun, "C_FindObjectsInit");
   std::vector<CK_OBJECT_HANDLE> found;
   try {
     found = found_handles(limit);

@@ -141,9 +141,9 @@ void complete_identity(const OpenToken& token, const Key& private_key,
 
 Generated generate(const OpenToken& token, const KeySpec& spec,
                    const std::function<void(EVP_PKEY*)>& made_it) {
-  const auto before = token.session->find({}, kMost);
   const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
                                         quoted(token.info.label));
+  const auto before = while_doing(doing, [&] { return token.session->find({}, kMost); });
   try {
     return generate_and_check(token, spec, made_it);
   } catch (const Error& error) {

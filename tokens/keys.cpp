@@ -44,24 +44,20 @@ std::vector<std::string> uris_of(std::span<const Key> keys) {
   return uris;
 }
 
-[[noreturn]] void fail_not_found(const OpenToken& token, const Selector& selector) {
+[[noreturn]] void fail_not_found(const OpenToken& token, const Selector& selector,
+                                 const std::string& doing) {
   Template any;
   any.set_number(CKA_CLASS, CKO_PRIVATE_KEY);
-  const std::vector<Key> keys =
-      read_all(token, token.session->find(any, kMostCandidates), CKO_PRIVATE_KEY);
+  const std::vector<Key> keys = while_doing(doing, [&] {
+    return read_all(token, token.session->find(any, kMostCandidates), CKO_PRIVATE_KEY);
+  });
   std::vector<std::string> labels;
   for (const Key& key : keys) labels.push_back(key.label);
   const auto near = did_you_mean(selector.label.value_or(selector.text), labels);
-  throw Error(Kind::not_found,
-              fmt::format("find the key {} on the token {}: no private key matches",
-                          quoted(selector.text), quoted(token.info.label)))
+  throw Error(Kind::not_found, doing + ": no private key matches")
       .hint(near ? fmt::format("did you mean {}? all keys: hsmith key list", printable(*near))
                  : "see the keys with: hsmith key list")
       .candidates(uris_of(keys));
-}
-
-bool has_hits(const OpenToken& token, const Template& wanted) {
-  return !token.session->find(wanted, 1).empty();
 }
 
 }  // namespace
@@ -73,13 +69,18 @@ Key find_one(const OpenToken& token, const Selector& selector) {
         fmt::format("find the key {}: a private key is meant here, the URI names another type",
                     quoted(selector.text)));
   }
-  const auto handles = token.session->find(search_for(CKO_PRIVATE_KEY, selector), kMostCandidates);
-  if (handles.empty()) fail_not_found(token, selector);
-  if (handles.size() == 1) return read_key(token, handles.front(), CKO_PRIVATE_KEY);
-  const std::vector<Key> keys = read_all(token, handles, CKO_PRIVATE_KEY);
-  throw Error(Kind::ambiguous,
-              fmt::format("find the key {} on the token {}: {} private keys match",
-                          quoted(selector.text), quoted(token.info.label), handles.size()))
+  const std::string doing = fmt::format("find the key {} on the token {}", quoted(selector.text),
+                                        quoted(token.info.label));
+  const auto handles = while_doing(doing, [&] {
+    return token.session->find(search_for(CKO_PRIVATE_KEY, selector), kMostCandidates);
+  });
+  if (handles.empty()) fail_not_found(token, selector, doing);
+  if (handles.size() == 1) {
+    return while_doing(doing, [&] { return read_key(token, handles.front(), CKO_PRIVATE_KEY); });
+  }
+  const std::vector<Key> keys =
+      while_doing(doing, [&] { return read_all(token, handles, CKO_PRIVATE_KEY); });
+  throw Error(Kind::ambiguous, fmt::format("{}: {} private keys match", doing, handles.size()))
       .hint(keys.empty() || keys.front().id.empty()
                 ? "name one of them by its URI"
                 : "name one of them by its id, for example id:" + hex(keys.front().id))
@@ -147,8 +148,9 @@ class PublicHalf {
 
 }  // namespace
 
-ossl::PKey public_key_of(const OpenToken& token, const Key& key) {
-  if (key.public_key) return ossl::share(key.public_key.get());
+namespace {
+
+PublicHalf read_public_half(const OpenToken& token, const Key& key) {
   PublicHalf half(key);
   Selector like_it;
   if (!key.id.empty()) {
@@ -167,7 +169,16 @@ ossl::PKey public_key_of(const OpenToken& token, const Key& key) {
       if (error.kind() == Kind::token_removed) throw;
     }
   }
-  return half.take();
+  return half;
+}
+
+}  // namespace
+
+ossl::PKey public_key_of(const OpenToken& token, const Key& key) {
+  if (key.public_key) return ossl::share(key.public_key.get());
+  return while_doing("read the public key of " + key.uri,
+                     [&] { return read_public_half(token, key); })
+      .take();
 }
 
 ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
@@ -179,18 +190,16 @@ ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
 }
 
 void check_free(const OpenToken& token, const std::string& label, ByteView id) {
-  const auto taken = [&](const std::string& what) {
-    return Error(Kind::exists, fmt::format("use the {} on the token {}: it is taken", what,
-                                           quoted(token.info.label)))
+  const auto refuse_taken = [&](const Template& wanted, const std::string& what) {
+    const std::string doing =
+        fmt::format("use the {} on the token {}", what, quoted(token.info.label));
+    const auto hits = while_doing(doing, [&] { return token.session->find(wanted, 1); });
+    if (hits.empty()) return;
+    throw Error(Kind::exists, doing + ": it is taken")
         .hint("see what has it with: hsmith key list");
   };
-  Template same_label;
-  same_label.set_text(CKA_LABEL, label);
-  if (has_hits(token, same_label)) throw taken("label " + quoted(label));
-  if (id.empty()) return;
-  Template same_id;
-  same_id.set(CKA_ID, id);
-  if (has_hits(token, same_id)) throw taken("id " + hex(id));
+  refuse_taken(Template().set_text(CKA_LABEL, label), "label " + quoted(label));
+  if (!id.empty()) refuse_taken(Template().set(CKA_ID, id), "id " + hex(id));
 }
 
 KeyObjects objects_of(const Inventory& inventory, const Key& key) {
@@ -219,13 +228,29 @@ KeyObjects objects_of(const Inventory& inventory, const Key& key) {
 
 namespace {
 
-std::vector<CK_OBJECT_HANDLE> handles_of(const KeyObjects& objects) {
-  std::vector<CK_OBJECT_HANDLE> handles;
-  for (const TokenCertificate& certificate : objects.certificates)
-    handles.push_back(certificate.handle);
-  for (const Key& key : objects.public_keys) handles.push_back(key.handle);
-  handles.push_back(objects.private_key.handle);
-  return handles;
+// One of the objects of a key, in the order in which they go: what is left of an interrupted
+// deletion is a key that can still be found.
+struct Part {
+  CK_OBJECT_HANDLE handle;
+  std::string label;
+  Template identity;  // what finds it again
+};
+
+std::vector<Part> parts_of(const KeyObjects& objects) {
+  std::vector<Part> parts;
+  const auto add = [&](CK_OBJECT_CLASS object_class, const auto& object) {
+    Template identity;
+    identity.set_number(CKA_CLASS, object_class).set(CKA_ID, object.id);
+    identity.set_text(CKA_LABEL, object.label);
+    parts.push_back({object.handle, object.label, std::move(identity)});
+  };
+  for (const TokenCertificate& certificate : objects.certificates) {
+    add(CKO_CERTIFICATE, certificate);
+    parts.back().identity.set(CKA_VALUE, certificate.der);
+  }
+  for (const Key& key : objects.public_keys) add(CKO_PUBLIC_KEY, key);
+  add(CKO_PRIVATE_KEY, objects.private_key);
+  return parts;
 }
 
 void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::string& label) {
@@ -241,40 +266,46 @@ void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::strin
 
 void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label) {
   const std::string doing = fmt::format("rename {} to {}", objects.private_key.uri, quoted(label));
-  const std::vector<CK_OBJECT_HANDLE> handles = handles_of(objects);
+  const std::vector<Part> parts = parts_of(objects);
   try {
-    for (const CK_OBJECT_HANDLE handle : handles) set_label(token, handle, label);
+    for (const Part& part : parts) set_label(token, part.handle, label);
   } catch (const Error& error) {
     try {
-      for (const CK_OBJECT_HANDLE handle : handles)
-        set_label(token, handle, objects.private_key.label);
+      for (const Part& part : parts) set_label(token, part.handle, part.label);
     } catch (const Error&) {
-      throw error.during(doing + ": it has both labels now").unfinished();
+      throw error.during(doing + ": it may have both labels now")
+          .hint("see it with hsmith doctor, finish it with: hsmith doctor --repair")
+          .unfinished();
     }
     throw error.during(doing);
   }
 }
 
 void destroy(const OpenToken& token, const KeyObjects& objects) {
-  const Key& key = objects.private_key;
-  bool begun = false;
+  const std::string doing = "delete " + objects.private_key.uri;
+  const std::vector<Part> parts = parts_of(objects);
+  std::optional<Error> failed;
   try {
-    for (const CK_OBJECT_HANDLE handle : handles_of(objects)) {
-      token.session->destroy(handle);
-      begun = true;
-    }
-    Selector gone;
-    gone.label = key.label;
-    if (!key.id.empty()) gone.id = key.id;
-    const auto left = token.session->find(search_for(CKO_PRIVATE_KEY, gone), kMostCandidates);
-    if (std::find(left.begin(), left.end(), key.handle) != left.end()) {
-      throw Error(Kind::token_failed, "the token still has it");
-    }
+    for (const Part& part : parts) token.session->destroy(part.handle);
   } catch (const Error& error) {
-    Error outer = error.during("delete " + key.uri);
-    if (begun) throw std::move(outer).unfinished();
-    throw outer;
+    failed = error;
   }
+  // The token's answer is not believed in either case.
+  std::size_t left = 0;
+  try {
+    for (const Part& part : parts) left += token.session->find(part.identity, 1).size();
+  } catch (const Error& error) {
+    throw(failed ? *failed : error)
+        .during(doing + ": it is not known how much of it is left")
+        .hint("see it with hsmith doctor, finish it with: hsmith doctor --repair --yes")
+        .unfinished();
+  }
+  if (left == 0) return;
+  const Error error = failed ? *failed : Error(Kind::token_failed, "the token still has it");
+  if (left == parts.size()) throw error.during(doing);
+  throw error.during(fmt::format("{}: {} of {} objects are left", doing, left, parts.size()))
+      .hint("finish it with: hsmith doctor --repair --yes")
+      .unfinished();
 }
 
 }  // namespace hsmith::tokens

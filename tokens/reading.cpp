@@ -173,7 +173,9 @@ TokenCertificate read_certificate(const OpenToken& token, CK_OBJECT_HANDLE handl
   return certificate;
 }
 
-Inventory take_inventory(const OpenToken& token) {
+namespace {
+
+Inventory read_everything(const OpenToken& token) {
   Inventory all;
   const auto keys_of = [&](CK_OBJECT_CLASS object_class, std::vector<Key>& into) {
     read_class(token, object_class, into, all.broken,
@@ -185,6 +187,13 @@ Inventory take_inventory(const OpenToken& token) {
   read_class(token, CKO_CERTIFICATE, all.certificates, all.broken,
              [&](CK_OBJECT_HANDLE handle) { return read_certificate(token, handle); });
   return all;
+}
+
+}  // namespace
+
+Inventory take_inventory(const OpenToken& token) {
+  return while_doing(fmt::format("read what is on the token {}", quoted(token.info.label)),
+                     [&] { return read_everything(token); });
 }
 
 std::string type_name(const Key& key) {

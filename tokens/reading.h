@@ -1,9 +1,20 @@
 // Single objects, read from a token by their handles.
 #pragma once
 
+#include "src/base/error.h"
 #include "tokens/keys.h"
 
 namespace hsmith::tokens {
+
+// What `work` returns. An error of it is told as "<doing>: <error>".
+template <typename Work>
+auto while_doing(const std::string& doing, Work work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    throw error.during(doing);
+  }
+}
 
 // Reads a private, public or secret key in one call. Throws token_failed when the object says
 // nothing about itself.

@@ -11,6 +11,7 @@
 #include "src/base/text.h"
 #include "tokens/pin_marker.h"
 #include "tokens/quirks.h"
+#include "tokens/reading.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -63,7 +64,8 @@ Found find_token(const Module& module, const TokenChoice& choice) {
   std::vector<Found> hits;
   std::vector<Found> present;
   std::optional<Error> broken;
-  for (const CK_SLOT_ID slot : module.slots(CK_TRUE)) {
+  const std::string doing = "look at the tokens of the module " + quoted(module.path());
+  for (const CK_SLOT_ID slot : while_doing(doing, [&] { return module.slots(CK_TRUE); })) {
     try {
       const TokenInfo info = module.token_info(slot);
       if (info.has(CKF_TOKEN_INITIALIZED)) present.push_back({slot, info});
@@ -74,7 +76,7 @@ Found find_token(const Module& module, const TokenChoice& choice) {
     }
   }
   if (hits.size() == 1) return hits.front();
-  if (hits.empty() && broken) throw broken->during("look at the tokens");
+  if (hits.empty() && broken) throw broken->during(doing);
   fail_to_choose(choice, hits, present);
 }
 

@@ -55,6 +55,27 @@ Bytes padded_block(const EVP_PKEY* key, ByteView digest_info) {
   return block;
 }
 
+void set_may_sign(const pkcs11::Session& session, const Key& key, bool may) {
+  Template flag;
+  flag.set_bool(CKA_SIGN, may);
+  session.set(key.handle, flag);
+}
+
+void take_back_signing(const pkcs11::Session& session, const Key& key) {
+  set_may_sign(session, key, false);
+  static constexpr CK_ATTRIBUTE_TYPE kSign[] = {CKA_SIGN};
+  if (session.get(key.handle, kSign).flag(CKA_SIGN) != false)
+    throw Error(Kind::token_failed, "the token does not take it back");
+}
+
+// What tokens answer that do not let a key's use be changed.
+bool is_refused_change(const Error& error) {
+  static constexpr std::array kRefusals{"CKR_ATTRIBUTE_READ_ONLY", "CKR_ATTRIBUTE_TYPE_INVALID",
+                                        "CKR_ATTRIBUTE_VALUE_INVALID", "CKR_TEMPLATE_INCONSISTENT",
+                                        "CKR_ACTION_PROHIBITED"};
+  return std::find(kRefusals.begin(), kRefusals.end(), error.ckr()) != kRefusals.end();
+}
+
 class TokenKey : public ossl::RemoteKey {
  public:
   TokenKey(const OpenToken& token, const Key& key, ossl::PKey public_half, Signing signing)
@@ -156,35 +177,34 @@ class TokenKey : public ossl::RemoteKey {
   Bytes signature_while_allowed(const Scheme& scheme, ByteView input) const {
     const auto writable =
         pkcs11::Session::open(token_.module, token_.slot, pkcs11::Access::read_write);
-    const auto allow = [&](bool allowed) {
-      Template flag;
-      flag.set_bool(CKA_SIGN, allowed);
-      writable->set(key_.handle, flag);
-    };
-    try {
-      allow(true);
-    } catch (const Error& error) {
-      throw Error(Kind::unsupported,
-                  fmt::format("the key was not made for signing, and the token does not let it be "
-                              "changed: {}",
-                              error.what()))
-          .ckr(error.ckr());
-    }
     std::optional<Bytes> signature;
     std::optional<Error> failed;
     try {
+      set_may_sign(*writable, key_, true);
       signature = signature_of(scheme, input);
     } catch (const Error& error) {
+      if (is_refused_change(error)) {
+        throw Error(Kind::unsupported, fmt::format("the key was not made for signing, and the "
+                                                   "token does not let it be changed: {}",
+                                                   error.what()))
+            .ckr(error.ckr());
+      }
       failed = error;
     }
-    allow(false);
-    static constexpr CK_ATTRIBUTE_TYPE kSign[] = {CKA_SIGN};
-    if (writable->get(key_.handle, kSign).flag(CKA_SIGN) != false) {
-      throw Error(Kind::token_failed,
-                  "the key stays able to sign: the token does not take it back");
+    try {
+      take_back_signing(*writable, key_);
+    } catch (const Error& error) {
+      const bool is_certain = error.ckr().empty();  // it was read back
+      const Error& first = failed ? *failed : error;
+      throw Error(first.kind(), fmt::format("{}the key {} able to sign: {}",
+                                            failed ? failed->what() + std::string("; ") : "",
+                                            is_certain ? "stays" : "may still be", error.what()))
+          .ckr(first.ckr())
+          .hint("take it back with: hsmith doctor --repair")
+          .unfinished();
     }
-    writable->close();
     if (failed) throw *failed;
+    writable->close();
     return std::move(*signature);
   }
 
@@ -268,6 +288,15 @@ void check_may_sign(const Key& key) {
 std::shared_ptr<ossl::RemoteKey> remote_key(const OpenToken& token, const Key& key,
                                             Signing signing) {
   return std::make_shared<TokenKey>(token, key, public_key_of(token, key), signing);
+}
+
+void forbid_signing(const OpenToken& token, const Key& key) {
+  if (key.sign == false) return;
+  try {
+    take_back_signing(*token.session, key);
+  } catch (const Error& error) {
+    throw error.during("take back that it may sign from " + key.uri);
+  }
 }
 
 bool holds_private_half(const OpenToken& token, const Key& key, EVP_PKEY* public_key) {

@@ -21,6 +21,9 @@ void check_may_sign(const Key& key);
 std::shared_ptr<ossl::RemoteKey> remote_key(const OpenToken& token, const Key& key,
                                             Signing signing = Signing::anything);
 
+// Takes back that a key may sign, which a request that was interrupted had left it able to.
+void forbid_signing(const OpenToken& token, const Key& key);
+
 // Proves that the private key is the other half of `public_key`, by an operation that the key is
 // made for: a signature, a decryption or a key agreement. False when it is not.
 bool holds_private_half(const OpenToken& token, const Key& key, EVP_PKEY* public_key);

@@ -175,16 +175,19 @@ Outcome finish(const Options& options, const tokens::Key& key, const Bytes& der,
 
 // A key whose request failed is of no use to anybody who sees the failure.
 [[noreturn]] void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key,
-                                 const Error& error) {
+                                 const Error& error, Context& context) {
   try {
+    forget_request(context.environment.state_folder, key.public_key.get());
     tokens::destroy(token, tokens::objects_of(tokens::take_inventory(token), key));
   } catch (const Error& second) {
     throw Error(error.kind(), fmt::format("{}; the new key {} could not be removed: {}",
                                           error.what(), key.uri, second.what()))
         .ckr(error.ckr())
+        .hint("see what is left with hsmith doctor, settle it with: hsmith doctor --repair")
         .unfinished();
   }
-  throw error;
+  // Whatever the failure left undone went with the key.
+  throw Error(error.kind(), error.what()).ckr(error.ckr()).hint(error.hint());
 }
 
 // The request by a key that is made for it; a request that fails takes the key with it.
@@ -203,6 +206,7 @@ Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
   const Json facts{{"label", spec.label},
                    {"type", spec.type->name},
                    {"use", tokens::use_names(spec.uses)},
+                   {"may_sign", spec.uses.contains(tokens::Use::sign)},
                    {"request", json_text(options.output)}};
   return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
     const tokens::Generated made = tokens::generate(token, spec, [&](EVP_PKEY* key) {
@@ -212,19 +216,27 @@ Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
     try {
       return finish(options, made.key, make(token, made.key, options, wanted, context), context);
     } catch (const Error& error) {
-      remove_new_key(token, made.key, error);
+      remove_new_key(token, made.key, error, context);
     }
   });
 }
 
 Outcome with_present_key(const Options& options, Wanted& wanted, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(options.name);
-  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
+  const tokens::Reach way = reach(context, &selector);
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, way, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
   if (context.options.plan)
     return planned(
         {{Change::Kind::create, fmt::format("request {} by {}", options.output, key.uri)}});
-  return finish(options, key, make(token, key, options, wanted, context), context);
+  const auto request = [&] {
+    return finish(options, key, make(token, key, options, wanted, context), context);
+  };
+  if (key.sign != false) return request();
+  // Such a key may have to be made able to sign for this moment: a change of the token.
+  const auto lock = tokens::lock_token(way, token.info);
+  const Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}, {"may_sign", false}};
+  return undertake(context, token.info, facts, [&](Undertaking&) { return request(); });
 }
 
 Outcome run(const Options& options, Context& context) {

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/pin_marker.h"
+#include "tokens/reading.h"
 
 namespace hsmith::cli {
 namespace {
@@ -31,8 +32,10 @@ struct Target {
 Target find_target(const pkcs11::Module& module, const Options& options, const Context& context) {
   std::vector<Target> hits;
   std::vector<std::string> present;
-  for (const CK_SLOT_ID slot : module.slots(CK_TRUE)) {
-    const pkcs11::TokenInfo info = module.token_info(slot);
+  const std::string doing = "find the token to initialise in the module " + quoted(module.path());
+  for (const CK_SLOT_ID slot : tokens::while_doing(doing, [&] { return module.slots(CK_TRUE); })) {
+    const pkcs11::TokenInfo info =
+        tokens::while_doing(doing, [&] { return module.token_info(slot); });
     present.push_back(
         fmt::format("slot {}: {}", slot,
                     info.has(CKF_TOKEN_INITIALIZED) ? tokens::token_uri(info) : "not initialised"));
@@ -104,16 +107,33 @@ void check_so_pin(const Target& target, const tokens::Reach& way, const std::opt
     tokens::refuse_after_failed_pin(way.state_folder, target.info.serial, PinRole::so);
 }
 
-// The token as it is afterwards, found by its label and logged in to with the new PIN.
-pkcs11::TokenInfo set_user_pin(const std::shared_ptr<pkcs11::Module>& module, CK_SLOT_ID slot,
-                               const Secret& so_pin, const Secret& pin) {
+void set_user_pin(const std::shared_ptr<pkcs11::Module>& module, CK_SLOT_ID slot,
+                  const Pins& pins) {
   const auto session = pkcs11::Session::open(module, slot, pkcs11::Access::read_write);
-  pkcs11::check(session->login(CKU_SO, so_pin.reveal()), "C_Login");
-  session->init_pin(pin.reveal());
-  session->logout();
-  pkcs11::check(session->login(CKU_USER, pin.reveal()), "C_Login");
+  pkcs11::check(session->login(CKU_SO, pins.so.reveal()), "C_Login");
+  session->init_pin(pins.user.reveal());
+  session->close();
+}
+
+// The token as it is afterwards, logged in to with the new PIN.
+pkcs11::TokenInfo prove_user_pin(const std::shared_ptr<pkcs11::Module>& module, CK_SLOT_ID slot,
+                                 const Pins& pins) {
+  const auto session = pkcs11::Session::open(module, slot, pkcs11::Access::read_write);
+  pkcs11::check(session->login(CKU_USER, pins.user.reveal()), "C_Login");
   session->close();
   return module->token_info(slot);
+}
+
+// True unless the token is seen to be what it was before.
+bool may_be_initialised(const pkcs11::Module& module, const Target& target,
+                        const Options& options) {
+  try {
+    const pkcs11::TokenInfo now = module.token_info(target.slot);
+    const bool same = now.label == target.info.label && now.flags == target.info.flags;
+    return !same || now.label == options.label;
+  } catch (const Error&) {
+    return true;
+  }
 }
 
 pkcs11::TokenInfo initialise(const std::shared_ptr<pkcs11::Module>& module, const Target& target,
@@ -125,12 +145,25 @@ pkcs11::TokenInfo initialise(const std::shared_ptr<pkcs11::Module>& module, cons
   } catch (const Error& error) {
     if (error.kind() == Kind::pin_incorrect && !tokens::is_interactive(pins.so_source))
       tokens::note_failed_pin(way.state_folder, target.info.serial, PinRole::so);
-    throw error.during(doing);
+    if (!may_be_initialised(*module, target, options)) throw error.during(doing);
+    throw error.during(doing + ": it is not known whether it is made")
+        .hint("see it with: hsmith token list")
+        .unfinished();
   }
   try {
-    return set_user_pin(module, target.slot, pins.so, pins.user);
+    set_user_pin(module, target.slot, pins);
   } catch (const Error& error) {
-    throw error.during(doing + ": the token is made, its user PIN is not set").unfinished();
+    throw error.during(doing + ": the token is made, its user PIN is not set")
+        .hint("set it with: hsmith token pin unblock --token " + printable(options.label))
+        .unfinished();
+  }
+  try {
+    return prove_user_pin(module, target.slot, pins);
+  } catch (const Error& error) {
+    throw error
+        .during(doing + ": the token is made and its user PIN set, but a login with it failed")
+        .hint("see its state with: hsmith token list")
+        .unfinished();
   }
 }
 

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/pin_marker.h"
+#include "tokens/reading.h"
 
 namespace hsmith::cli {
 namespace {
@@ -50,6 +51,13 @@ void prove(const tokens::OpenToken& token, const Secret& pin) {
   pkcs11::check(token.session->login(CKU_USER, pin.reveal()), "C_Login");
 }
 
+// A token that fails or goes away may have kept the new PIN before. To find out would be to send a
+// PIN that may be wrong.
+bool may_be_done(const Error& error) {
+  return error.kind() == Kind::token_failed || error.kind() == Kind::token_removed ||
+         error.kind() == Kind::token_full || error.kind() == Kind::token_damaged;
+}
+
 void replace_pin(const tokens::OpenToken& token, Login by, const Secret& pin) {
   const std::string doing =
       fmt::format("set the user PIN of the token {}", quoted(token.info.label));
@@ -60,7 +68,10 @@ void replace_pin(const tokens::OpenToken& token, Login by, const Secret& pin) {
       token.change_pin(pin);
     }
   } catch (const Error& error) {
-    throw error.during(doing);
+    if (!may_be_done(error)) throw error.during(doing);
+    throw error.during(doing + ": it is not known whether the old or the new one holds")
+        .hint("try them; if neither holds: hsmith token pin unblock")
+        .unfinished();
   }
   try {
     prove(token, pin);
@@ -88,8 +99,13 @@ Outcome set(Login by, const Options& options, Context& context) {
     replace_pin(token, by, *pin);
     return true;
   });
-  tokens::forget_failed_pin(way.state_folder, token.info.serial, PinRole::user);
-  return done(token, "the user PIN is changed");
+  return tokens::while_doing(
+      fmt::format("set the user PIN of the token {}: it is done, but not all after it",
+                  quoted(token.info.label)),
+      [&] {
+        tokens::forget_failed_pin(way.state_folder, token.info.serial, PinRole::user);
+        return done(token, "the user PIN is changed");
+      });
 }
 
 void add_verb(CLI::App& pin, Context& context, const char* name, const char* about, Login by,

@@ -1,0 +1,137 @@
+"""What must hold after a command failed, was killed, or found the disk full."""
+import json
+from dataclasses import dataclass, field
+
+from sweep_flows import strange_files, strange_requests
+
+TOKEN_FAILED, MODULE_LOAD, STORAGE = 9, 11, 12
+
+
+@dataclass
+class Verdict:
+    """What is wrong; `lost_by_token`: the token's own module cannot read its files any more."""
+    problems: list = field(default_factory=list)
+    lost_by_token: bool = False
+
+
+def told(doctor):
+    """What a doctor complains of, in one line."""
+    lines = [line for line in (doctor.out + doctor.err).splitlines() if not line.startswith("ok ")]
+    return " / ".join(lines)
+
+
+def journal_problems(doctor):
+    """What doctor says of interrupted operations, or None when it did not end as it should."""
+    try:
+        checks = json.loads(doctor.out)["data"]["checks"]
+    except (ValueError, KeyError):
+        return None
+    if any(check["name"] == "audit log" and check["state"] != "ok" for check in checks):
+        return None
+    return [check["text"] for check in checks if check["name"] == "journal" and check["state"] == "problem"]
+
+
+def settle(world, flow, verdict):
+    """One repair must be enough, and a second one change nothing. The state afterwards."""
+    repaired = world.hsmith(["doctor", "--repair", "--yes"])
+    state = flow.state(world)
+    # That a token has no user PIN stays a finding until the security officer sets it.
+    if repaired.status != (3 if state == "the token without its user PIN" else 0):
+        verdict.problems.append(f"doctor --repair ends with {repaired.status}: {told(repaired)}")
+    if state not in ("before", "done", *flow.settled):
+        verdict.problems.append(f"after doctor --repair: {state}: {told(repaired)}")
+    files, seen = world.files(), world.look()
+    second = world.hsmith(["doctor", "--repair", "--yes"])
+    if second.status != repaired.status:
+        verdict.problems.append(f"a second doctor --repair ends with {second.status}: {told(second)}")
+    if (files, seen) != (world.files(), world.look()):
+        verdict.problems.append(f"a second doctor --repair changed something: {told(second)}")
+    return state
+
+
+def run_again(world, flow, state, verdict):
+    again = world.hsmith(flow.arguments(world))
+    if again.status not in flow.again.get(state, {0}):
+        verdict.problems.append(f"run again after \"{state}\": status {again.status}: {again.err}")
+    after = flow.state(world)
+    if state == "the token without its user PIN":
+        world.must("hsmith", "token", "pin", "unblock", "--token", "fresh", "--yes", "--new-pin-source", "env:HSMITH_PIN")
+        state, after = "done", flow.state(world)
+    expected = "done" if state == "before" else state
+    if after != expected and again.status == 0 or after not in (expected, state):
+        verdict.problems.append(f"run again: {after} instead of {expected}: {again.err}")
+
+
+def check_aftermath(world, flow, ended, verdict, may_be_overcautious):
+    """Nothing unreported is left, one repair is enough, and the same command then works."""
+    state = flow.state(world)
+    doctor = world.hsmith(["doctor", "--json"])
+    interrupted = journal_problems(doctor)
+    if interrupted is None or doctor.status not in (0, 3):
+        verdict.problems.append(f"doctor ends with {doctor.status}: {told(doctor)}")
+        return
+    if state.startswith("damaged"):
+        verdict.lost_by_token = True
+        return
+    if world.leaks(ended):
+        verdict.problems.append("a PIN was printed or written")
+    acknowledged = ended.status == 0 or (ended.out.strip() and not flow.is_repair)
+    if acknowledged and state != "done":
+        verdict.problems.append(f"acknowledged ({ended.out.strip()}), but: {state}")
+    if not interrupted:
+        says_done = ended.status < 0 or any("it is done, but" in line for line in ended.message())
+        clean = ("before", "done") if says_done or flow.is_repair else ("before",)
+        if state not in clean and not acknowledged:
+            verdict.problems.append(f"not reported by doctor: {state}")
+    elif state == "before" and not may_be_overcautious:
+        verdict.problems.append(f"reported although nothing is left: {interrupted}")
+    if interrupted:
+        state = settle(world, flow, verdict)
+    if strange := strange_files(world) + strange_requests(world):
+        verdict.problems.append(f"left on disk: {', '.join(strange)}")
+    run_again(world, flow, state, verdict)
+
+
+def check_message(nouns, ended, cause, statuses, verdict):
+    """One line that names what was tried, on which object, and why; and a remedy."""
+    message = ended.message()
+    if ended.status not in statuses:
+        verdict.problems.append(f"status {ended.status} instead of {' or '.join(map(str, sorted(statuses)))}")
+    if len(message) != 1:
+        verdict.problems.append(f"{len(message)} lines of error instead of one")
+        return
+    if cause not in message[0]:
+        verdict.problems.append(f"the message does not name {cause}")
+    if not any(noun in message[0] for noun in nouns):
+        verdict.problems.append("the message does not name the object")
+
+
+def check_error(world, flow, ended, acted, code):
+    """After a PKCS#11 call failed with `code`; `acted` are the log's lines of such calls."""
+    verdict = Verdict()
+    if ended.status != 0 and not flow.is_repair:
+        at_start = any(f" {name} " in acted[0] for name in ("C_GetFunctionList", "C_Initialize"))
+        check_message(flow.nouns, ended, code, {MODULE_LOAD if at_start else TOKEN_FAILED}, verdict)
+        if not ended.hint():
+            verdict.problems.append("no remedy is named")
+    if flow.is_repair and ended.status not in (0, 3):
+        verdict.problems.append(f"status {ended.status}: {ended.err}")
+    check_aftermath(world, flow, ended, verdict, len(acted) > 1 or flow.is_repair or flow.cannot_know)
+    return verdict
+
+
+def check_killed(world, flow, ended):
+    verdict = Verdict()
+    if ended.status != -9:
+        verdict.problems.append(f"status {ended.status} instead of death by SIGKILL: {ended.err}")
+    check_aftermath(world, flow, ended, verdict, True)
+    return verdict
+
+
+def check_storage(world, flow, ended, cause):
+    """After one call on a file of hsmith's failed."""
+    verdict = Verdict()
+    if ended.status != 0 and not flow.is_repair:
+        check_message(('"',), ended, cause, {STORAGE}, verdict)
+    check_aftermath(world, flow, ended, verdict, True)
+    return verdict

@@ -1,0 +1,394 @@
+"""The commands that are swept: how each begins, and how to tell by other programs what it did.
+
+A flow's state is "before" (nothing happened), "done" (all of it did), another short text that the flow
+names in `settled` (a repair may end there), or what is wrong.
+"""
+import hashlib
+import json
+import subprocess
+from collections import Counter
+
+
+def frozen(objects):
+    """Objects as a multiset."""
+    return Counter(tuple(sorted((name, str(value)) for name, value in one.items() if name != "works"))
+                   for one in objects)
+
+
+def pair_of(objects, label, may="s"):
+    """"none", "whole", or what is wrong with the objects of a new pair."""
+    if not objects:
+        return "none"
+    told = ", ".join(f"{one['class']} {one['label']!r} id {one['id'][:8]}" for one in objects)
+    private = [one for one in objects if one["class"] == "private"]
+    public = [one for one in objects if one["class"] == "public"]
+    if len(private) != 1 or len(public) != 1 or len(objects) != 2:
+        return f"left on the token: {told}"
+    if {private[0]["label"], public[0]["label"]} != {label} or private[0]["id"] != public[0]["id"]:
+        return f"not linked: {told}"
+    if private[0]["id"] != public[0]["key_id"]:
+        return f"not the id of its public key: {told}"
+    if not private[0]["guarded"] or private[0]["may"] != may or not private[0].get("works", may != "s"):
+        return f"not guarded, or not a pair: {private[0]}"
+    return "whole"
+
+
+class Flow:
+    """One command. `tokens` are the kinds of token on which it works."""
+    name = ""
+    tokens = ("softhsm", "nss")
+    settled = ()          # states in which a repair may leave it, besides "before" and "done"
+    rules = ""            # of the fault module, besides those that are swept
+    is_repair = False
+    cannot_know = False   # an error of the token may leave hsmith in doubt whether it did it
+    again = {"before": {0}, "done": {8}}  # exit statuses of the same command run again
+    nouns = ('"web"', "object=web", "token=", "module", "sandbox", "NSS Certificate DB")  # one is named by an error
+
+    def prepare(self, world):
+        world.make_token()
+        world.must("hsmith", "key", "generate", "other", "--type", "ec:p256")
+
+    def arguments(self, world):
+        raise NotImplementedError
+
+    def state(self, world):
+        """By the token and the files. A token that its own module cannot read is "damaged: ..."."""
+        seen = world.look()
+        if "damaged" in seen or "absent" in seen or seen["pin"] is None:
+            return f"damaged: {seen.get('damaged', 'it is not there, or no PIN opens it')}"
+        missing = frozen(one for one in world.base if one["label"] == "other") - frozen(seen["objects"])
+        if missing:
+            return f"another key was changed: {missing}"
+        return self.state_of(world, seen)
+
+    def state_of(self, world, seen):
+        raise NotImplementedError
+
+    def unchanged(self, world, seen):
+        return frozen(seen["objects"]) == frozen(world.base)
+
+    def difference(self, world, seen):
+        now, base = frozen(seen["objects"]), frozen(world.base)
+        return f"more: {dict(now - base)}, less: {dict(base - now)}"
+
+
+def new_objects(world, seen):
+    left = frozen(world.base)
+    new = []
+    for one in seen["objects"]:
+        key = next(iter(frozen([one])))
+        if left[key] > 0:
+            left[key] -= 1
+        else:
+            new.append(one)
+    return new
+
+
+def has_key(world, label, use="sign"):
+    world.must("hsmith", "key", "generate", label, "--type", "ec:p256", "--use", use)
+    world.must("hsmith", "key", "public", label, "-o", f"{label}.pem")
+
+
+def make_certificate(world, label):
+    """LABEL.crt for the key of LABEL.pem, by a CA that is made for it."""
+    world.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+               "ca.key", "-out", "ca.crt", "-subj", "/CN=Sweep CA", "-days", "30")
+    world.must("openssl", "x509", "-new", "-force_pubkey", f"{label}.pem", "-subj", f"/CN={label}.example.com", "-CA",
+               "ca.crt", "-CAkey", "ca.key", "-days", "20", "-out", f"{label}.crt")
+
+
+def request_problem(world, name):
+    """None when the file holds a whole request by the key whose public half is beside it."""
+    file = world.work / name
+    checked = subprocess.run(["openssl", "req", "-in", file, "-noout", "-verify"], capture_output=True, text=True)
+    return None if checked.returncode == 0 else f"{name} is no whole request: {checked.stderr.strip()}"
+
+
+def strange_files(world):
+    """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
+    before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
+    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/")
+    return [name for name in world.files() if name.endswith("-new") or
+            (name not in before and not name.startswith(expected))]
+
+
+def strange_requests(world):
+    """Kept requests for which there is no key on the token."""
+    keys = {one["spki"] for one in world.look().get("objects", []) if "spki" in one}
+    return [path.name for path in world.state.glob("requests/*") if path.stem not in keys]
+
+
+class KeyGenerate(Flow):
+    name = "key generate"
+    type = "ec:p256"
+
+    def arguments(self, world):
+        return ["key", "generate", "web", "--type", self.type]
+
+    def state_of(self, world, seen):
+        pair = pair_of(new_objects(world, seen), "web")
+        return {"none": "before", "whole": "done"}.get(pair, pair)
+
+
+class KeyGenerateRsa(KeyGenerate):
+    name = "key generate rsa"
+    type = "rsa:2048"
+
+
+class KeyDelete(Flow):
+    name = "key delete"
+    again = {"before": {0}, "done": {5}}
+
+    def prepare(self, world):
+        super().prepare(world)
+        has_key(world, "web")
+        make_certificate(world, "web")
+        world.must("hsmith", "cert", "install", "web.crt")
+
+    def arguments(self, world):
+        return ["key", "delete", "web", "--token", world.label, "--yes"]
+
+    def state_of(self, world, seen):
+        if self.unchanged(world, seen):
+            return "before"
+        others = [one for one in world.base if one["label"] == "other"]
+        return "done" if frozen(seen["objects"]) == frozen(others) else f"half deleted: {self.difference(world, seen)}"
+
+
+class KeyRename(KeyDelete):
+    name = "key rename"
+
+    def arguments(self, world):
+        return ["key", "rename", "web", "mail"]
+
+    def state_of(self, world, seen):
+        if self.unchanged(world, seen):
+            return "before"
+        renamed = [one | {"label": "mail"} if one["label"] == "web" else one for one in world.base]
+        return "done" if frozen(seen["objects"]) == frozen(renamed) else f"half renamed: {self.difference(world, seen)}"
+
+
+class RequestNewKey(Flow):
+    name = "request new --key-type"
+    settled = ("the key without its request",)
+    again = {"before": {0}, "done": {8}, "the key without its request": {8}}
+    nouns = Flow.nouns + ("web.csr",)
+    type, profile, may = "ec:p256", (), "s"
+
+    def arguments(self, world):
+        return ["request", "new", "web", "--key-type", self.type, "--cn", "www.example.com", *self.profile, "-o", "web.csr"]
+
+    def state_of(self, world, seen):
+        pair = pair_of(new_objects(world, seen), "web", self.may)
+        written = (world.work / "web.csr").exists()
+        if pair not in ("none", "whole"):
+            return pair
+        if written and (problem := request_problem(world, "web.csr")):
+            return problem
+        if pair == "none":
+            return "a request without its key" if written else "before"
+        return "done" if written else "the key without its request"
+
+
+class RequestNewAgent(RequestNewKey):
+    """A recovery agent's key, which is not made for signing, on a token that cannot decrypt raw."""
+    name = "request new --key-type --profile kra"
+    type, profile, may = "rsa:2048", ("--profile", "kra"), "d"
+    rules = "hide-mechanism CKM_RSA_X_509; "
+
+
+class RequestNew(Flow):
+    name = "request new"
+    nouns = RequestNewKey.nouns
+    use = "sign"
+
+    def prepare(self, world):
+        super().prepare(world)
+        has_key(world, "web", self.use)
+
+    def arguments(self, world):
+        return ["request", "new", "web", "--cn", "www.example.com", "-o", "web.csr"]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the key was changed: {self.difference(world, seen)}"
+        if not (world.work / "web.csr").exists():
+            return "before"
+        return request_problem(world, "web.csr") or "done"
+
+
+class RequestNewAgreement(RequestNew):
+    """By a key that does not sign: it is made able to for one moment."""
+    name = "request new by a key for agreement"
+    cannot_know = True
+    use = "derive"
+
+
+class CertInstall(Flow):
+    name = "cert install"
+    again = {"before": {0}, "done": {0}}
+    nouns = Flow.nouns + ("web.crt", "web.example.com")
+    verb = ("cert", "install")
+
+    def prepare(self, world):
+        super().prepare(world)
+        has_key(world, "web")
+        make_certificate(world, "web")
+
+    def arguments(self, world):
+        return [*self.verb, "web.crt"]
+
+    def state_of(self, world, seen):
+        if self.unchanged(world, seen):
+            return "before"
+        new = new_objects(world, seen)
+        key = next(one for one in world.base if one["class"] == "private" and one["label"] == "web")
+        der = subprocess.run(["openssl", "x509", "-in", world.work / "web.crt", "-outform", "DER"], capture_output=True,
+                             check=True).stdout
+        whole = {"class": "certificate", "label": "web", "id": key["id"], "material": hashlib.sha256(der).hexdigest()}
+        return "done" if new == [whole] and not frozen(world.base) - frozen(seen["objects"]) \
+            else f"half installed: {self.difference(world, seen)}"
+
+
+class RequestComplete(CertInstall):
+    name = "request complete"
+    verb = ("request", "complete")
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", "request", "new", "web", "--cn", "www.example.com", "-o", "web.csr")
+
+
+class Sign(Flow):
+    name = "sign"
+    nouns = Flow.nouns + ("note.sig",)
+
+    def prepare(self, world):
+        super().prepare(world)
+        has_key(world, "web")
+        (world.work / "note").write_text("some text\n")
+
+    def arguments(self, world):
+        return ["sign", "--key", "web", "note"]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the token was changed: {self.difference(world, seen)}"
+        if not (world.work / "note.sig").exists():
+            return "before"
+        checked = subprocess.run(["openssl", "dgst", "-sha256", "-verify", "web.pem", "-signature", "note.sig", "note"],
+                                 cwd=world.work, capture_output=True)
+        return "done" if checked.returncode == 0 else "note.sig does not verify"
+
+
+class TokenPinChange(Flow):
+    name = "token pin change"
+    cannot_know = True
+    again = {"before": {0}, "done": {4}}
+
+    def arguments(self, world):
+        return ["token", "pin", "change", "--new-pin-source", f"file:{world.folder}/new-pin"]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the objects were changed: {self.difference(world, seen)}"
+        return "before" if seen["pin"] == world.pin else "done"
+
+
+class TokenPinUnblock(TokenPinChange):
+    name = "token pin unblock"
+    tokens = ("softhsm",)
+    again = {"before": {0}, "done": {0}}
+
+    def arguments(self, world):
+        return ["token", "pin", "unblock", "--token", world.label, "--yes", "--new-pin-source",
+                f"file:{world.folder}/new-pin"]
+
+
+class TokenInit(Flow):
+    name = "token init"
+    tokens = ("softhsm",)
+    settled = ("the token without its user PIN",)
+    again = {"before": {0}, "done": {5}, "the token without its user PIN": {5}}
+    nouns = ('"fresh"', "slot", "module")
+
+    def prepare(self, world):
+        pass
+
+    def arguments(self, world):
+        return ["token", "init", "--label", "fresh", "--slot", "0"]
+
+    def state(self, world):
+        seen = world.look("fresh")
+        if "damaged" in seen:
+            return f"damaged: {seen['damaged']}"
+        if "absent" in seen:
+            return self.without_it(world)
+        if seen["tokens"] == 1 and seen["pin"] is None and not seen["objects"]:
+            return "the token without its user PIN"
+        return "done" if seen["tokens"] == 1 and seen["pin"] == world.pin and not seen["objects"] \
+            else f"half initialised: {seen}"
+
+    def without_it(self, world):
+        return "before"
+
+
+class TokenInitErase(TokenInit):
+    name = "token init --erase"
+    again = {"before": {0}, "done": {6}, "the token without its user PIN": {6}}
+
+    def prepare(self, world):
+        Flow.prepare(self, world)
+        shown = world.must("hsmith", "token", "info", "--json")
+        self.serial = json.loads(shown.out)["data"]["serial"]
+
+    def arguments(self, world):
+        return ["token", "init", "--label", "fresh", "--serial", self.serial, "--erase", "sandbox", "--yes"]
+
+    def without_it(self, world):
+        seen = world.look()
+        return "before" if seen.get("pin") == world.pin and self.unchanged(world, seen) else f"half erased: {seen}"
+
+
+class Repair(Flow):
+    """doctor --repair of another flow that a kill interrupted."""
+    is_repair = True
+    again = {"before": {0}, "done": {0}}
+
+    def __init__(self, flow, rule):
+        self.flow, self.rule = flow, rule
+        self.name, self.settled, self.tokens = f"doctor --repair of {flow.name}", flow.settled, flow.tokens
+
+    def prepare(self, world):
+        self.flow.prepare(world)
+        world.save()
+        self.earlier = world.base
+        ended, acted = world.hsmith_with_fault(self.flow.arguments(world), self.rule)
+        if ended.status != -9 or not acted or not world.journal():
+            raise RuntimeError(f"{self.rule} does not interrupt {self.flow.name}: {ended}")
+
+    def arguments(self, world):
+        return ["doctor", "--repair", "--yes"]
+
+    def state(self, world):
+        interrupted, world.base = world.base, self.earlier
+        try:
+            state = self.flow.state(world)
+            seen = world.look()
+        finally:
+            world.base = interrupted
+        if self.unchanged(world, seen) and world.journal():
+            return "before"
+        return "done" if state in ("before", "done", *self.settled) and not world.journal() else f"half repaired: {state}"
+
+
+def all_flows():
+    flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
+             RequestComplete(), CertInstall(), Sign(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
+             KeyGenerateRsa()]
+    repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
+               Repair(KeyDelete(), "kill after C_DestroyObject 2"),
+               Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
+               Repair(RequestNewKey(), "kill before C_SignInit 1"),
+               Repair(CertInstall(), "kill after C_CreateObject 1")]
+    return flows + repairs
