@@ -64,15 +64,14 @@ const std::map<std::string, ValuesOf>& values_table() {
         {"--scheme", {Values::words, "pkcs1 pss ecdsa eddsa"}},
         {"--digest", {Values::words, "sha256 sha384 sha512"}},
         {"--purpose", {Values::words, "server client email kra codesign timestamp any"}},
-        {"--login-as", {Values::words, "user so"}},
         {"SHELL", {Values::words, "bash zsh fish"}},
     };
-    for (const char* free :
-         {"--slot",    "--module-init", "--cn",    "--o",         "--ou",     "--l",
-          "--st",      "--c",           "--email", "--subject",   "--san",    "--ku",
-          "--eku",     "--ext",         "--host",  "--ip",        "--label",  "--id",
-          "--serial",  "--expiring",    "--at",    "--max-depth", "--policy", "--listen",
-          "--as-user", "--replace",     "NEW"}) {
+    for (const char* free : {"--slot", "--module-init", "--cn",     "--o",      "--ou",
+                             "--l",    "--st",          "--c",      "--email",  "--subject",
+                             "--san",  "--ku",          "--eku",    "--ext",    "--host",
+                             "--ip",   "--label",       "--id",     "--serial", "--expiring",
+                             "--at",   "--max-depth",   "--policy", "--listen", "--as-user",
+                             "NEW"}) {
       table[free] = {Values::nothing};
     }
     return table;
