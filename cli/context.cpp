@@ -125,7 +125,7 @@ tokens::Reach reach(Context& context, const tokens::Selector* selector) {
   way.environment = &context.environment;
   if (context.options.trace) way.trace = std::make_shared<pkcs11::Trace>(*context.options.trace);
   std::vector<tokens::ConfiguredModule> modules = modules_in_reach(context);
-  if (modules.size() != 1) modules = {tokens::module_with_token(way.token)};
+  if (modules.size() != 1) modules = {tokens::module_with_token(way.token, way.lock_folder)};
   way.module_path = modules.front().path;
   way.module_init = module_init(context, modules.front());
   return way;

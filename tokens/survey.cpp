@@ -122,7 +122,9 @@ void unpack(const std::string& text, SurveyedModule& into) {
 
 }  // namespace
 
-SurveyedModule survey(const ConfiguredModule& module) {
+SurveyedModule survey(const ConfiguredModule& module,
+                      const std::optional<std::filesystem::path>& lock_folder) {
+  const auto lock = lock_folder ? lock_module(module.path, *lock_folder) : nullptr;
   SurveyedModule surveyed;
   surveyed.module = module;
   int ends[2];
@@ -155,12 +157,13 @@ SurveyedModule survey(const ConfiguredModule& module) {
   return surveyed;
 }
 
-ConfiguredModule module_with_token(const TokenChoice& choice) {
+ConfiguredModule module_with_token(const TokenChoice& choice,
+                                   const std::filesystem::path& lock_folder) {
   std::vector<ConfiguredModule> modules;
   std::vector<std::string> uris;
   std::vector<std::string> others;
   for (const ConfiguredModule& configured : configured_modules()) {
-    for (const SurveyedSlot& slot : survey(configured).slots) {
+    for (const SurveyedSlot& slot : survey(configured, lock_folder).slots) {
       if (!slot.token || !slot.token->has(CKF_TOKEN_INITIALIZED)) continue;
       const bool hit = choice.text.empty() ? slot.token->has(CKF_LOGIN_REQUIRED) &&
                                                  !slot.token->has(CKF_WRITE_PROTECTED)

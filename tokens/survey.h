@@ -26,11 +26,14 @@ struct SurveyedModule {
 };
 
 // Loads the module in a child process and lists its slots; ten seconds at most. Must run before
-// this process loads a module. Never throws for what the module does.
-SurveyedModule survey(const ConfiguredModule& module);
+// this process loads a module. Never throws for what the module does. Without a lock folder nothing
+// keeps other processes from disturbing the look (quirks.h).
+SurveyedModule survey(const ConfiguredModule& module,
+                      const std::optional<std::filesystem::path>& lock_folder);
 
 // The one configured module that has the token that is meant. Throws not_found or ambiguous with
 // the tokens' URIs, module_load when there is no module at all.
-ConfiguredModule module_with_token(const TokenChoice& choice);
+ConfiguredModule module_with_token(const TokenChoice& choice,
+                                   const std::filesystem::path& lock_folder);
 
 }  // namespace hsmith::tokens

@@ -223,10 +223,11 @@ std::shared_ptr<Module> start_module(const Reach& reach) {
   return Module::load({reach.module_path, reach.module_init, reach.trace});
 }
 
-std::shared_ptr<void> lock_module(const Reach& reach) {
-  if (!quirks_of(reach.module_path).rewrites_at_login) return nullptr;
+std::shared_ptr<void> lock_module(const std::string& module_path,
+                                  const std::filesystem::path& lock_folder) {
+  if (!quirks_of(module_path).rewrites_at_login) return nullptr;
   return std::make_shared<FileLock>(
-      FileLock::acquire(reach.lock_folder / module_lock_name(reach.module_path), kLockWait));
+      FileLock::acquire(lock_folder / module_lock_name(module_path), kLockWait));
 }
 
 std::shared_ptr<void> lock_token(const Reach& reach, const TokenInfo& token) {
@@ -301,7 +302,7 @@ OpenToken open_token(const Reach& reach, Access access, Login login,
                    *reach.environment);
     }
   }
-  const std::shared_ptr<void> lock = lock_module(reach);
+  const std::shared_ptr<void> lock = lock_module(reach.module_path, reach.lock_folder);
   for (int attempt = 1;; ++attempt) {
     try {
       OpenToken token =

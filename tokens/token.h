@@ -71,7 +71,8 @@ OpenToken open_token(const Reach& reach, pkcs11::Access access, Login login,
 
 // The module alone, for commands that initialise tokens; and the lock that its start may need.
 std::shared_ptr<pkcs11::Module> start_module(const Reach& reach);
-std::shared_ptr<void> lock_module(const Reach& reach);
+std::shared_ptr<void> lock_module(const std::string& module_path,
+                                  const std::filesystem::path& lock_folder);
 
 // The lock around changes of one token: held from before the first to after the last change.
 std::shared_ptr<void> lock_token(const Reach& reach, const pkcs11::TokenInfo& token);

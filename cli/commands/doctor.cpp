@@ -132,8 +132,13 @@ void check_modules(Context& context, std::vector<Check>& checks) {
     checks.push_back({"module", State::problem, "none is named, and p11-kit has none configured",
                       "name one with --module"});
   }
+  std::optional<std::filesystem::path> locks;
+  try {
+    locks = lock_folder(context.config.lock_folder, context.environment);
+  } catch (const Error&) {  // check_lock_folder says so
+  }
   for (const auto& module : modules) {
-    const tokens::SurveyedModule seen = tokens::survey(module);
+    const tokens::SurveyedModule seen = tokens::survey(module, locks);
     if (!seen.failure.empty()) {
       checks.push_back({"module", State::problem,
                         fmt::format("{}: {}", printable(module.path), seen.failure),

@@ -179,7 +179,7 @@ Outcome run(const Options& options, Context& context) {
   const tokens::Reach way = reach(context);
   std::optional<Pins> pins;
   if (!context.options.plan) pins = read_pins(options, context);
-  const auto lock = tokens::lock_module(way);
+  const auto lock = tokens::lock_module(way.module_path, way.lock_folder);
   const auto module = tokens::start_module(way);
   const Target target = find_target(*module, options, context);
   check_erase(target, options);

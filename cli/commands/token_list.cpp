@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/token_output.h"
 #include "src/base/error.h"
+#include "src/base/lock.h"
 #include "src/base/text.h"
 #include "tokens/survey.h"
 
@@ -37,8 +38,9 @@ Outcome run(Context& context) {
   Outcome outcome;
   outcome.data["modules"] = Json::array();
   std::vector<std::vector<std::string>> rows;
+  const auto locks = lock_folder(context.config.lock_folder, context.environment);
   for (const auto& module : configured) {
-    const tokens::SurveyedModule seen = tokens::survey(module);
+    const tokens::SurveyedModule seen = tokens::survey(module, locks);
     Json json{{"name", json_text(module.name)}, {"path", json_text(module.path)}};
     if (!seen.description.empty()) json["description"] = json_text(seen.description);
     if (!seen.failure.empty()) {

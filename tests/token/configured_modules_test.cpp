@@ -97,9 +97,10 @@ TEST_F(ConfiguredModulesTest, ThatCrashHideNoToken) {
   configure("nothing", "module: " + (folder() / "pin"));
   variables.set("HSMITH_FAULT_REAL", softhsm_path());
   variables.set("HSMITH_FAULT_SCRIPT", "inline:raise before C_Initialize 1 SIGSEGV");
-  EXPECT_EQ(tokens::module_with_token(tokens::parse_token_choice("test")).name, "softhsm2");
-  const Error error =
-      error_of([] { tokens::module_with_token(tokens::parse_token_choice("nosuch")); });
+  EXPECT_EQ(tokens::module_with_token(tokens::parse_token_choice("test"), reach.lock_folder).name,
+            "softhsm2");
+  const Error error = error_of(
+      [&] { tokens::module_with_token(tokens::parse_token_choice("nosuch"), reach.lock_folder); });
   EXPECT_EQ(error.kind(), Kind::not_found);
   EXPECT_THAT(error.candidates(), Contains(HasSubstr("pkcs11:token=test")));
 }
@@ -107,7 +108,7 @@ TEST_F(ConfiguredModulesTest, ThatCrashHideNoToken) {
 TEST_F(ConfiguredModulesTest, ThatHaveTheSameTokenAreAmbiguous) {
   configure("softhsm2", "module: " + softhsm_path());
   configure("again", "module: " + softhsm_path());
-  const Error error = error_of([] { tokens::module_with_token({}); });
+  const Error error = error_of([&] { tokens::module_with_token({}, reach.lock_folder); });
   EXPECT_EQ(error.kind(), Kind::ambiguous);
   EXPECT_EQ(error.candidates().size(), 2u);
 }
@@ -116,7 +117,7 @@ class SurveyTest : public SoftHsmTest {
  protected:
   tokens::SurveyedModule survey(const std::string& rules) {
     inject(rules);
-    return tokens::survey({"x", reach.module_path, ""});
+    return tokens::survey({"x", reach.module_path, ""}, std::nullopt);
   }
 };
 
