@@ -189,7 +189,7 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, const Con
 // The user PIN of a new token is the security officer's to set: what is missing is only told.
 Repaired repair_initialisation(const journal::Entry& entry, Context& context) {
   const tokens::Reach way = reach(context);
-  const auto lock = tokens::lock_module(way);
+  const auto lock = tokens::lock_module(way.module_path, way.lock_folder);
   const auto module = tokens::start_module(way);
   const std::string label = fact(entry, "label");
   for (const CK_SLOT_ID slot : module->slots(CK_TRUE)) {

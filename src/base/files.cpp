@@ -98,10 +98,10 @@ class TemporaryFile {
 
   // Of two writers of one new name only one wins: neither linkat nor RENAME_NOREPLACE replaces.
   void put_in_place(Replace replace) {
-    if (replace == Replace::no && name_.empty()) {
+    if (name_.empty()) {
       if (link_as(target_)) return;
-      if (errno == EEXIST) throw already_there(target_);
-      fail("write", target_, errno);
+      if (errno != EEXIST) fail("write", target_, errno);
+      if (replace == Replace::no) throw already_there(target_);
     }
     if (name_.empty()) give_name();
     const unsigned flags = replace == Replace::yes ? 0 : RENAME_NOREPLACE;
@@ -125,9 +125,7 @@ class TemporaryFile {
   // A link never replaces, so what shall replace needs a name first. It is always the same one:
   // what a killed process left under it goes with the next run.
   void give_name() {
-    const fs::path target(target_);
-    const std::string name =
-        (folder_of(target_) / ("." + target.filename().string() + ".hsmith-new")).string();
+    const std::string name = replacement_of(target_).string();
     unlink(name.c_str());
     if (!link_as(name)) fail("write", target_, errno);
     name_ = name;
@@ -215,6 +213,10 @@ void write_file(const std::string& path, ByteView content, FileMode mode, Replac
     if (replace == Replace::no) unlink(path.c_str());  // not durable: as if it had not been written
     throw;
   }
+}
+
+fs::path replacement_of(const fs::path& path) {
+  return folder_of(path.string()) / ("." + path.filename().string() + ".hsmith-new");
 }
 
 void sync_folder(const fs::path& folder) { sync_folder(open_folder(folder), folder); }

@@ -46,10 +46,14 @@ inline constexpr FileMode kPrivateFile{0600};
 // folder cannot be written: to be called before the first change elsewhere. "-" always passes.
 void check_output(const std::string& path, Replace replace);
 
-// Writes a file that has no name until it is whole, fsyncs it, gives it its name, fsyncs the folder.
-// On any failure nothing of it remains and an older file is untouched. The mode is exact, whatever
-// the umask. "-" is standard output; a character device is written to as it is.
+// Writes a file that has no name until it is whole, fsyncs it, gives it its name, fsyncs the
+// folder. On any failure nothing of it remains and an older file is untouched. The mode is exact,
+// whatever the umask. "-" is standard output; a character device is written to as it is.
 void write_file(const std::string& path, ByteView content, FileMode mode, Replace replace);
+
+// The name that a file has between being whole and replacing `path`; a process that is killed in
+// this moment leaves it there.
+std::filesystem::path replacement_of(const std::filesystem::path& path);
 
 // Makes the names in a folder durable. Throws io.
 void sync_folder(const std::filesystem::path& folder);

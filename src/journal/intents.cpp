@@ -91,6 +91,7 @@ void update(const fs::path& entry, const Intent& intent) {
 }
 
 void end(const fs::path& entry) {
+  unlink(replacement_of(entry).c_str());  // what an update that was killed may have left
   if (unlink(entry.c_str()) != 0 && errno != ENOENT) {
     throw Error(Kind::io, fmt::format("strike {} out of the journal: {}", quoted(entry.string()),
                                       strerror(errno)));

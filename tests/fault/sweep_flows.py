@@ -38,6 +38,7 @@ class Flow:
     name = ""
     tokens = ("softhsm", "nss")
     settled = ()          # states in which a repair may leave it, besides "before" and "done"
+    deletes = False
     rules = ""            # of the fault module, besides those that are swept
     is_repair = False
     cannot_know = False   # an error of the token may leave hsmith in doubt whether it did it
@@ -56,10 +57,19 @@ class Flow:
         seen = world.look()
         if "damaged" in seen or "absent" in seen or seen["pin"] is None:
             return f"damaged: {seen.get('damaged', 'it is not there, or no PIN opens it')}"
+        if lost := self.lost_objects(world, seen):
+            return f"damaged: {lost}"
         missing = frozen(one for one in world.base if one["label"] == "other") - frozen(seen["objects"])
         if missing:
             return f"another key was changed: {missing}"
         return self.state_of(world, seen)
+
+    def lost_objects(self, world, seen):
+        """Objects that are there no more, or that have lost what they are; no command that only adds does that."""
+        def identities(objects):
+            return Counter((one["class"], one["id"], one.get("material")) for one in objects)
+        lost = Counter() if self.deletes else identities(world.base) - identities(seen["objects"])
+        return lost + Counter(one["class"] for one in seen["objects"] if one["class"].startswith("class"))
 
     def state_of(self, world, seen):
         raise NotImplementedError
@@ -137,6 +147,7 @@ class KeyGenerateRsa(KeyGenerate):
 
 class KeyDelete(Flow):
     name = "key delete"
+    deletes = True
     again = {"before": {0}, "done": {5}}
 
     def prepare(self, world):
@@ -157,6 +168,7 @@ class KeyDelete(Flow):
 
 class KeyRename(KeyDelete):
     name = "key rename"
+    deletes = False
 
     def arguments(self, world):
         return ["key", "rename", "web", "mail"]
