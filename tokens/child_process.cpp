@@ -109,8 +109,7 @@ std::string run_in_child(const std::string& doing, std::chrono::milliseconds lim
   }
   if (!in_time) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
-    throw Error(Kind::token_failed,
-                fmt::format("{}: it did not end within {} s", doing, seconds));
+    throw Error(Kind::token_failed, fmt::format("{}: it did not end within {} s", doing, seconds));
   }
   if (WIFSIGNALED(status)) {
     throw Error(Kind::token_failed,
