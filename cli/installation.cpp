@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/changes.h"
+#include "cli/key_output.h"
 #include "cli/pending.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -185,7 +186,7 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
   const auto lock = tokens::lock_token(way, token.info);
-  const tokens::Inventory inventory = tokens::take_inventory(token);
+  const tokens::Inventory inventory = inventory_for_change(token, context);
   std::vector<Job> jobs;
   std::vector<Change> changes;
   for (const Leaf& leaf : inputs.leaves) {

@@ -58,4 +58,17 @@ Json key_json(const tokens::Key& key) {
   return json;
 }
 
+void warn_of_broken(const tokens::Inventory& inventory, Context& context) {
+  for (const tokens::BrokenObject& broken : inventory.broken) {
+    context.warn(
+        fmt::format("object {} on the token cannot be read: {}", broken.handle, broken.reason));
+  }
+}
+
+tokens::Inventory inventory_for_change(const tokens::OpenToken& token, Context& context) {
+  tokens::Inventory inventory = tokens::take_inventory(token);
+  warn_of_broken(inventory, context);
+  return inventory;
+}
+
 }  // namespace hsmith::cli

@@ -16,4 +16,10 @@ std::string protection_text(const tokens::Key& key);
 // All that is known of a key; a fact that the token does not give is absent.
 Json key_json(const tokens::Key& key);
 
+// Warns of each object that could not be read: nobody knows which key it belongs to.
+void warn_of_broken(const tokens::Inventory& inventory, Context& context);
+
+// Everything on the token, for a command that changes a key and what goes with it.
+tokens::Inventory inventory_for_change(const tokens::OpenToken& token, Context& context);
+
 }  // namespace hsmith::cli

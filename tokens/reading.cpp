@@ -105,6 +105,18 @@ std::span<const CK_ATTRIBUTE_TYPE> attributes_of(CK_OBJECT_CLASS object_class) {
   }
 }
 
+// Reads one object. A failure that passes must not make an object look broken: what a command does
+// with the others would be half of its work.
+template <typename Read>
+auto read_again_if_it_fails(CK_OBJECT_HANDLE handle, Read read) {
+  try {
+    return read(handle);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::token_removed) throw;
+    return read(handle);
+  }
+}
+
 // Reads all objects of one class; what cannot be read goes to `broken`.
 template <typename Object, typename Read>
 void read_class(const OpenToken& token, CK_OBJECT_CLASS object_class, std::vector<Object>& into,
@@ -113,7 +125,7 @@ void read_class(const OpenToken& token, CK_OBJECT_CLASS object_class, std::vecto
   wanted.set_number(CKA_CLASS, object_class);
   for (const CK_OBJECT_HANDLE handle : token.session->find(wanted, kMost)) {
     try {
-      into.push_back(read(handle));
+      into.push_back(read_again_if_it_fails(handle, read));
     } catch (const Error& error) {
       if (error.kind() == Kind::token_removed) throw;
       broken.push_back({handle, object_class, error.what()});

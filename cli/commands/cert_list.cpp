@@ -5,6 +5,7 @@
 
 #include "cli/certificate_output.h"
 #include "cli/commands.h"
+#include "cli/key_output.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/keys.h"
@@ -79,10 +80,7 @@ Outcome run(const std::string& expiring, Context& context) {
       context.warn(fmt::format("a certificate on the token cannot be read: {}", error.what()));
     }
   }
-  for (const tokens::BrokenObject& broken : inventory.broken) {
-    context.warn(
-        fmt::format("object {} on the token cannot be read: {}", broken.handle, broken.reason));
-  }
+  warn_of_broken(inventory, context);
   if (!rows.empty()) outcome.text = table({"LABEL", "SUBJECT", "ISSUER", "EXPIRES", "KEY"}, rows);
   return outcome;
 }

@@ -4,6 +4,7 @@
 
 #include "cli/changes.h"
 #include "cli/commands.h"
+#include "cli/key_output.h"
 #include "tokens/keys.h"
 
 namespace hsmith::cli {
@@ -25,7 +26,7 @@ Outcome run(const std::string& name, Context& context) {
       open_for_user(context, pkcs11::Access::read_write, way, &selector);
   const auto lock = tokens::lock_token(way, token.info);
   const tokens::Key key = tokens::find_one(token, selector);
-  const tokens::KeyObjects objects = tokens::objects_of(tokens::take_inventory(token), key);
+  const tokens::KeyObjects objects = tokens::objects_of(inventory_for_change(token, context), key);
   const std::vector<Change> changes = changes_of(objects);
   if (context.options.plan) return planned(changes);
   confirm(context, changes);

@@ -144,11 +144,7 @@ Outcome run(const Options& options, Context& context) {
   };
   for (const Key& key : inventory.private_keys) add(key);
   for (const Key& key : inventory.secret_keys) add(key);
-  for (const tokens::BrokenObject& broken : inventory.broken) {
-    const std::string what =
-        fmt::format("object {} on the token cannot be read: {}", broken.handle, broken.reason);
-    context.warn(what);
-  }
+  warn_of_broken(inventory, context);
   if (!rows.empty()) {
     outcome.text =
         table({"LABEL", "ID", "TYPE", "USE", "PROTECTION", "CERTIFICATE", "EXPIRES"}, rows);

@@ -26,7 +26,8 @@ Outcome run(const Options& options, Context& context) {
   Outcome outcome;
   if (key.label != options.name) {
     tokens::check_free(token, options.name, {});
-    const tokens::KeyObjects objects = tokens::objects_of(tokens::take_inventory(token), key);
+    const tokens::KeyObjects objects =
+        tokens::objects_of(inventory_for_change(token, context), key);
     if (context.options.plan) {
       return planned({{Change::Kind::change,
                        fmt::format("label of {}, {} public key(s) and {} certificate(s) to {}",

@@ -4,6 +4,7 @@
 
 #include "cli/changes.h"
 #include "cli/commands.h"
+#include "cli/key_output.h"
 #include "cli/pending.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -31,7 +32,7 @@ Outcome run(const Options& options, Context& context) {
     throw Error(Kind::not_found, fmt::format("cancel the request of {}: none is kept", key.uri))
         .hint("see what is pending with: hsmith request list");
   }
-  const tokens::KeyObjects objects = tokens::objects_of(tokens::take_inventory(token), key);
+  const tokens::KeyObjects objects = tokens::objects_of(inventory_for_change(token, context), key);
   std::vector<Change> changes;
   if (kept) changes.push_back({Change::Kind::destroy, "request " + kept->file.string()});
   if (options.delete_key) {
