@@ -83,9 +83,9 @@ const CLI::App& innermost(const CLI::App& app) {
 std::string help_command(const CLI::App& app) {
   std::string path;
   for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
-    path = path.empty() ? level->get_name() : level->get_name() + " " + path;
+    path.insert(0, level->get_name() + " ");
   }
-  return path + " --help";
+  return path + "--help";
 }
 
 // CLI11's words for wrong arguments, as one of our errors with the nearest right word.
