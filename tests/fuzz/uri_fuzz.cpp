@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   try {
     const std::string printed = tokens::format(tokens::parse_uri(text));
     if (tokens::format(tokens::parse_uri(printed)) != printed) std::abort();
-    if (printed.find("pin-value") != std::string::npos) std::abort();
+    // As an attribute; within a name the sign of equality is percent-encoded.
+    if (printed.find("pin-value=") != std::string::npos) std::abort();
   } catch (const Error&) {
   }
   try {
