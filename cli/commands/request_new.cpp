@@ -5,7 +5,7 @@
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/findings.h"
-#include "cli/pending.h"
+#include "cli/new_request.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/lint.h"
@@ -29,10 +29,8 @@ struct Options {
   std::vector<std::string> extensions;
   std::string digest;
   std::string scheme;
-  std::string output = "-";
-  std::string format = "pem";
+  RequestOutput output;
   std::optional<std::string> challenge_source;
-  bool new_header = false;
 };
 
 ossl::Name subject_of(const Options& options) {
@@ -102,11 +100,7 @@ void refuse_early(const Options& options, const Wanted& wanted, Context& context
     refuse_errors(x509::lint_key_type(ossl::key_type_named(options.key_type), *wanted.profile),
                   "request new", context);
   }
-  if (options.output == "-" && options.format == "der" && context.options.json) {
-    throw Error(Kind::usage, "print a request in DER as JSON: that does not go together")
-        .hint("name a file with -o");
-  }
-  check_output(options.output, context.replace());
+  check_request_output(options.output, context);
 }
 
 tokens::KeySpec key_spec(const Options& options, const Wanted& wanted) {
@@ -146,79 +140,14 @@ Bytes make(const tokens::OpenToken& token, const tokens::Key& key, const Options
   return x509::make_request(wanted.spec, remote, scheme);
 }
 
-Outcome finish(const Options& options, const tokens::Key& key, const Bytes& der, Context& context) {
-  const auto header = options.new_header ? x509::PemHeader::new_certificate_request
-                                         : x509::PemHeader::certificate_request;
-  const std::string pem = x509::request_pem(der, header);
-  const Bytes content = options.format == "der" ? der : to_bytes(as_bytes(pem));
-  const ossl::Request request = x509::parse_request(der, "the request");
-  const x509::RequestFacts facts = x509::request_facts(request.get());
-  keep_request(context.environment.state_folder, x509::public_key_of(request.get()), der);
-  Outcome outcome;
-  outcome.data = {{"key", key.uri},
-                  {"subject", json_text(facts.subject)},
-                  {"names", x509::texts_of(facts.extensions.names)},
-                  {"signature_algorithm", facts.signature_algorithm},
-                  {"public_key_sha256", facts.key_sha256}};
-  if (options.output == "-") {
-    if (options.format == "der") outcome.raw = content;
-    outcome.text = pem;
-    outcome.data["pem"] = pem;
-    return outcome;
-  }
-  write_file(options.output, content, kPublicFile, context.replace());
-  outcome.data["file"] = json_text(options.output);
-  outcome.text =
-      fmt::format("{}: request for {} by {}\n", printable(options.output), facts.subject, key.uri);
-  return outcome;
-}
-
-// A key whose request failed is of no use to anybody who sees the failure.
-[[noreturn]] void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key,
-                                 const Error& error, Context& context) {
-  try {
-    forget_request(context.environment.state_folder, key.public_key.get());
-    tokens::destroy(token, tokens::objects_of(tokens::take_inventory(token), key));
-  } catch (const Error& second) {
-    throw Error(error.kind(), fmt::format("{}; the new key {} could not be removed: {}",
-                                          error.what(), key.uri, second.what()))
-        .ckr(error.ckr())
-        .hint("see what is left with hsmith doctor, settle it with: hsmith doctor --repair")
-        .unfinished();
-  }
-  // Whatever the failure left undone went with the key.
-  throw Error(error.kind(), error.what()).ckr(error.ckr()).hint(error.hint());
-}
-
-// The request by a key that is made for it; a request that fails takes the key with it.
+// The request by a key that is made for it.
 Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
   const tokens::KeySpec spec = key_spec(options, wanted);
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
-  const auto lock = tokens::lock_token(way, token.info);
-  tokens::check_free(token, spec.label, {});
-  if (context.options.plan) {
-    return planned(
-        {{Change::Kind::create, fmt::format("key pair {} of type {} on {}", quoted(spec.label),
-                                            spec.type->name, tokens::token_uri(token.info))},
-         {Change::Kind::create, "request " + options.output}});
-  }
-  const Json facts{{"label", spec.label},
-                   {"type", spec.type->name},
-                   {"use", tokens::use_names(spec.uses)},
-                   {"may_sign", spec.uses.contains(tokens::Use::sign)},
-                   {"request", json_text(options.output)}};
-  return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
-    const tokens::Generated made = tokens::generate(token, spec, [&](EVP_PKEY* key) {
-      undertaking.know("public_key", hex(ossl::spki_of(key)));
-    });
-    for (const std::string& note : made.notes) context.warn(note);
-    try {
-      return finish(options, made.key, make(token, made.key, options, wanted, context), context);
-    } catch (const Error& error) {
-      remove_new_key(token, made.key, error, context);
-    }
-  });
+  return request_by_new_key(
+      way, token, spec, options.output,
+      [&](const tokens::Key& key) { return make(token, key, options, wanted, context); }, context);
 }
 
 Outcome with_present_key(const Options& options, Wanted& wanted, Context& context) {
@@ -228,9 +157,10 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
   const tokens::Key key = tokens::find_one(token, selector);
   if (context.options.plan)
     return planned(
-        {{Change::Kind::create, fmt::format("request {} by {}", options.output, key.uri)}});
+        {{Change::Kind::create, fmt::format("request {} by {}", options.output.file, key.uri)}});
   const auto request = [&] {
-    return finish(options, key, make(token, key, options, wanted, context), context);
+    return deliver_request(options.output, key, make(token, key, options, wanted, context),
+                           context);
   };
   if (key.sign != false) return request();
   // Such a key may have to be made able to sign for this moment: a change of the token.
@@ -281,10 +211,12 @@ void add_request_new(CLI::App& command, Context& context) {
       ->allow_extra_args(false);
   command.add_option("--digest", options->digest, "sha256, sha384, sha512 (default by the key)");
   command.add_option("--scheme", options->scheme, "pkcs1 or pss (default pkcs1)");
-  command.add_option("-o,--output", options->output, "File to write (default: standard output)");
-  command.add_option("--format", options->format, "pem or der (default pem)")
+  command.add_option("-o,--output", options->output.file,
+                     "File to write (default: standard output)");
+  command.add_option("--format", options->output.format, "pem or der (default pem)")
       ->check(CLI::IsMember({"pem", "der"}));
-  command.add_flag("--new-header", options->new_header, "Write BEGIN NEW CERTIFICATE REQUEST");
+  command.add_flag("--new-header", options->output.new_header,
+                   "Write BEGIN NEW CERTIFICATE REQUEST");
   command.add_option("--challenge-source", options->challenge_source,
                      "Challenge password from env:NAME, file:PATH, …");
   command.footer(

@@ -1,0 +1,99 @@
+#include "cli/new_request.h"
+
+#include <fmt/format.h>
+
+#include "cli/changes.h"
+#include "cli/pending.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/alt_names.h"
+#include "src/x509/request.h"
+
+namespace hsmith::cli {
+namespace {
+
+// A key whose request failed is of no use to anybody who sees the failure.
+[[noreturn]] void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key,
+                                 const Error& error, Context& context) {
+  try {
+    forget_request(context.environment.state_folder, key.public_key.get());
+    tokens::destroy(token, tokens::objects_of(tokens::take_inventory(token), key));
+  } catch (const Error& second) {
+    throw Error(error.kind(), fmt::format("{}; the new key {} could not be removed: {}",
+                                          error.what(), key.uri, second.what()))
+        .ckr(error.ckr())
+        .hint("see what is left with hsmith doctor, settle it with: hsmith doctor --repair")
+        .unfinished();
+  }
+  // Whatever the failure left undone went with the key.
+  throw Error(error.kind(), error.what()).ckr(error.ckr()).hint(error.hint());
+}
+
+}  // namespace
+
+void check_request_output(const RequestOutput& output, const Context& context) {
+  if (output.file == "-" && output.format == "der" && context.options.json) {
+    throw Error(Kind::usage, "print a request in DER as JSON: that does not go together")
+        .hint("name a file with -o");
+  }
+  check_output(output.file, context.replace());
+}
+
+Outcome deliver_request(const RequestOutput& output, const tokens::Key& key, const Bytes& der,
+                        Context& context) {
+  const auto header = output.new_header ? x509::PemHeader::new_certificate_request
+                                        : x509::PemHeader::certificate_request;
+  const std::string pem = x509::request_pem(der, header);
+  const Bytes content = output.format == "der" ? der : to_bytes(as_bytes(pem));
+  const ossl::Request request = x509::parse_request(der, "the request");
+  const x509::RequestFacts facts = x509::request_facts(request.get());
+  keep_request(context.environment.state_folder, x509::public_key_of(request.get()), der);
+  Outcome outcome;
+  outcome.data = {{"key", key.uri},
+                  {"subject", json_text(facts.subject)},
+                  {"names", x509::texts_of(facts.extensions.names)},
+                  {"signature_algorithm", facts.signature_algorithm},
+                  {"public_key_sha256", facts.key_sha256}};
+  if (output.file == "-") {
+    if (output.format == "der") outcome.raw = content;
+    outcome.text = pem;
+    outcome.data["pem"] = pem;
+    return outcome;
+  }
+  write_file(output.file, content, kPublicFile, context.replace());
+  outcome.data["file"] = json_text(output.file);
+  outcome.text =
+      fmt::format("{}: request for {} by {}\n", printable(output.file), facts.subject, key.uri);
+  return outcome;
+}
+
+Outcome request_by_new_key(const tokens::Reach& way, const tokens::OpenToken& token,
+                           const tokens::KeySpec& spec, const RequestOutput& output,
+                           const std::function<Bytes(const tokens::Key&)>& make, Context& context) {
+  const auto lock = tokens::lock_token(way, token.info);
+  tokens::check_free(token, spec.label, {});
+  if (context.options.plan) {
+    return planned(
+        {{Change::Kind::create, fmt::format("key pair {} of type {} on {}", quoted(spec.label),
+                                            spec.type->name, tokens::token_uri(token.info))},
+         {Change::Kind::create, "request " + output.file}});
+  }
+  const Json facts{{"label", spec.label},
+                   {"type", spec.type->name},
+                   {"use", tokens::use_names(spec.uses)},
+                   {"may_sign", spec.uses.contains(tokens::Use::sign)},
+                   {"request", json_text(output.file)}};
+  return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
+    const tokens::Generated made = tokens::generate(token, spec, [&](EVP_PKEY* key) {
+      undertaking.know("public_key", hex(ossl::spki_of(key)));
+    });
+    for (const std::string& note : made.notes) context.warn(note);
+    try {
+      return deliver_request(output, made.key, make(made.key), context);
+    } catch (const Error& error) {
+      remove_new_key(token, made.key, error, context);
+    }
+  });
+}
+
+}  // namespace hsmith::cli

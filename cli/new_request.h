@@ -1,0 +1,32 @@
+// A request on its way out: made by a key that is there or is made for it, kept, and written.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/context.h"
+#include "src/base/bytes.h"
+#include "tokens/keys.h"
+
+namespace hsmith::cli {
+
+struct RequestOutput {
+  std::string file = "-";
+  std::string format = "pem";  // or "der"
+  bool new_header = false;
+};
+
+// Refuses an output that could not be written, before anything is done.
+void check_request_output(const RequestOutput& output, const Context& context);
+
+// Keeps a request (DER) among those that are pending, writes it, and tells of it.
+Outcome deliver_request(const RequestOutput& output, const tokens::Key& key, const Bytes& der,
+                        Context& context);
+
+// Makes a key, a request by it (DER) and delivers that; a request that fails takes the key with
+// it. With --plan only says so. The label must be free.
+Outcome request_by_new_key(const tokens::Reach& way, const tokens::OpenToken& token,
+                           const tokens::KeySpec& spec, const RequestOutput& output,
+                           const std::function<Bytes(const tokens::Key&)>& make, Context& context);
+
+}  // namespace hsmith::cli
