@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/declarations.h"
 #include "src/base/error.h"
+#include "src/base/sqlite.h"
 #include "src/base/text.h"
 
 namespace hsmith::cli {
@@ -37,8 +38,9 @@ void harden() {
 }
 
 std::string version_text() {
-  return fmt::format("hsmith {}\n{}\np11-kit {} (PKCS#11 interface and configuration)\n",
-                     HSMITH_VERSION, OpenSSL_version(OPENSSL_VERSION), HSMITH_P11_KIT_VERSION);
+  return fmt::format("hsmith {}\n{}\nSQLite {}\np11-kit {} (PKCS#11 interface and configuration)\n",
+                     HSMITH_VERSION, OpenSSL_version(OPENSSL_VERSION),
+                     sqlite_version().value_or("not installed"), HSMITH_P11_KIT_VERSION);
 }
 
 // How many arguments are ours: options behind the COMMAND of sandbox belong to COMMAND.
