@@ -225,6 +225,15 @@ std::vector<std::string> parse_extended_key_usage(std::string_view list) {
   return purposes;
 }
 
+std::vector<std::string> parse_oids(std::string_view list) {
+  std::vector<std::string> oids;
+  for (const std::string& word : split(list, ','))
+    add_once(oids, oid_text(object_of(trim(word)).get()));
+  return oids;
+}
+
+std::string purpose_oid(const std::string& purpose) { return oid_of_purpose(purpose); }
+
 ExtraExtension extra_extension(std::string_view oid, bool critical, Bytes der) {
   const std::string canonical = oid_text(object_of(oid).get());
   if (std::find(kWrittenHere.begin(), kWrittenHere.end(), canonical) != kWrittenHere.end()) {

@@ -19,6 +19,11 @@ std::vector<std::string> parse_key_usage(std::string_view list);
 // "smartcardLogon", "ipsecIKE", "kra" (1.3.6.1.4.1.311.21.6) and dotted OIDs.
 std::vector<std::string> parse_extended_key_usage(std::string_view list);
 
+// Dotted OIDs, with commas between them. Throws usage.
+std::vector<std::string> parse_oids(std::string_view list);
+// The dotted OID of an extended key usage in the words above.
+std::string purpose_oid(const std::string& purpose);
+
 inline constexpr const char* kKraOid = "1.3.6.1.4.1.311.21.6";
 
 // An extension whose value the user brings along.

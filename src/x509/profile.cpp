@@ -54,6 +54,14 @@ class Table {
     into = static_cast<int>(*value);
   }
 
+  void read(const char* key, bool& into) const {
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) return;
+    const auto value = node->value_exact<bool>();
+    if (!value) refuse(source_, node->source(), fmt::format("{} must be true or false", path(key)));
+    into = *value;
+  }
+
   void read(const char* key, std::vector<std::string>& into) const {
     const toml::node* node = table_.get(key);
     if (node == nullptr) return;
@@ -153,6 +161,16 @@ void read_names(const Table& root, const toml::table& table, std::string_view so
   profile.wildcard = presence_named(wildcard, source, table);
 }
 
+void read_issue(const Table& root, Profile& profile) {
+  const Table issue =
+      root.inner("issue", {"days", "authority", "path_length", "extensions", "template"});
+  issue.read("days", profile.most_days, 1, 36500);
+  issue.read("authority", profile.authority);
+  issue.read("path_length", profile.path_length, 0, 100);
+  issue.read_usages("extensions", profile.request_extensions, parse_oids);
+  issue.read("template", profile.template_name);
+}
+
 const ShippedProfile* shipped_named(std::string_view name) {
   for (const ShippedProfile& profile : kShippedProfiles) {
     if (name == profile.name) return &profile;
@@ -223,7 +241,7 @@ Profile parse_profile(std::string_view toml, std::string_view name, std::string_
   }
   Profile profile;
   profile.name = name;
-  const Table root(table, "", source, {"description", "key", "usage", "subject", "names"});
+  const Table root(table, "", source, {"description", "key", "usage", "subject", "names", "issue"});
   root.read("description", profile.description);
   read_key(root, profile);
   read_usage(root, profile);
@@ -231,6 +249,7 @@ Profile parse_profile(std::string_view toml, std::string_view name, std::string_
   subject.read("required", profile.required_parts);
   subject.read("forbidden", profile.forbidden_parts);
   read_names(root, table, source, profile);
+  read_issue(root, profile);
   return profile;
 }
 

@@ -38,6 +38,15 @@ struct Profile {
   std::vector<std::string> names_from_subject;  // "CN", "emailAddress": belong among the names too
   Presence wildcard = Presence::allowed;
   int most_names = 0;  // 0: no limit
+
+  // [issue]: what an authority that issues by this profile adds, allows and bounds.
+  int most_days = 365;
+  bool authority = false;                       // makes certification authorities
+  int path_length = -1;                         // of those; -1: none is written
+  std::vector<std::string> request_extensions;  // OIDs of extensions taken over from requests
+  // Windows's name of the template (1.3.6.1.4.1.311.20.2); with it the purposes are written as
+  // application policies too (1.3.6.1.4.1.311.21.10), and no extension is critical. "": neither.
+  std::string template_name;
 };
 
 // The names that `--profile` knows: the shipped ones and the *.toml of `folder`, sorted. An empty

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <openssl/rsa.h>
 #include <set>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
+#include "src/ossl/signing.h"
 #include "src/x509/input.h"
 #include "src/x509/name.h"
 #include "src/x509/public_key.h"
@@ -80,17 +80,7 @@ ossl::Request unsigned_request(const RequestSpec& spec, EVP_PKEY* public_key) {
 }
 
 void sign(X509_REQ* request, EVP_PKEY* key, const ossl::Scheme& scheme) {
-  const ossl::DigestContext context(ossl::check_ptr(EVP_MD_CTX_new(), "prepare a signature"));
-  const EVP_MD* digest = scheme.digest == nullptr ? nullptr : scheme.digest->md();
-  EVP_PKEY_CTX* parameters = nullptr;  // belongs to the digest context
-  ossl::check(EVP_DigestSignInit(context.get(), &parameters, digest, nullptr, key) == 1,
-              "prepare the signature of the request");
-  if (scheme.padding == ossl::Padding::pss) {
-    ossl::check(EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1,
-                "choose RSA-PSS");
-    ossl::check(EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) == 1,
-                "choose RSA-PSS");
-  }
+  const ossl::DigestContext context = ossl::signing_context(key, scheme);
   ossl::check(X509_REQ_sign_ctx(request, context.get()) > 0, "sign the request",
               Kind::token_failed);
 }
