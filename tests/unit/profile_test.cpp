@@ -50,9 +50,9 @@ TEST(Profile, OfTheUserGoesBeforeAShippedOne) {
   EXPECT_THAT(load_profile("server", path).rsa_key_usage, ElementsAre("keyAgreement"));
   EXPECT_THAT(load_profile("vpn", path).extended_key_usage, ElementsAre("ipsecIKE", "clientAuth"));
   EXPECT_THAT(profile_names(path),
-              ElementsAre("client", "codesign", "email", "kra", "server", "vpn"));
+              ElementsAre("ca-exchange", "client", "codesign", "email", "kra", "server", "vpn"));
   EXPECT_THAT(profile_names(folder / "absent"),
-              ElementsAre("client", "codesign", "email", "kra", "server"));
+              ElementsAre("ca-exchange", "client", "codesign", "email", "kra", "server"));
 }
 
 TEST(Profile, IsRefusedWhenOthersMayWriteIt) {
