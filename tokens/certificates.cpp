@@ -75,6 +75,34 @@ const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
       .candidates(std::move(uris));
 }
 
+TokenCertificate certificate_in_service(const Inventory& inventory, const Key& key) {
+  std::vector<TokenCertificate> hits;
+  for (const TokenCertificate& one : objects_of(inventory, key).certificates) {
+    const bool again =
+        std::any_of(hits.begin(), hits.end(), [&](const auto& hit) { return hit.der == one.der; });
+    if (!again) hits.push_back(one);
+  }
+  if (hits.empty()) {
+    throw Error(Kind::not_found, fmt::format("find the certificate of {}: the token has none for "
+                                             "this key",
+                                             key.uri))
+        .hint("install it: hsmith cert install FILE");
+  }
+  if (hits.size() == 1) return hits.front();
+  std::vector<std::string> uris;
+  std::vector<TokenCertificate> named;
+  for (const TokenCertificate& hit : hits) {
+    uris.push_back(hit.uri);
+    if (hit.label == key.label) named.push_back(hit);
+  }
+  if (named.size() == 1) return named.front();
+  throw Error(Kind::ambiguous,
+              fmt::format("find the certificate of {}: the token has {} for this key", key.uri,
+                          hits.size()))
+      .hint("delete the ones that are no longer wanted: hsmith cert delete")
+      .candidates(std::move(uris));
+}
+
 Installed install(const OpenToken& token, const Inventory& inventory, const Key& key,
                   X509* certificate) {
   const CertificateFields fields = fields_of(certificate);

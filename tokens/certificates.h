@@ -13,6 +13,10 @@ namespace hsmith::tokens {
 const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
                               const std::string& name);
 
+// The certificate that is in service for a key: the only one on the token with its public key, or
+// of several the one with the key's own label. Throws not_found, ambiguous with URIs.
+TokenCertificate certificate_in_service(const Inventory& inventory, const Key& key);
+
 enum class Installed { now, before };
 
 // Puts the certificate on the token with the key's label and id and reads it back byte for byte.

@@ -2,13 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fmt/format.h>
+#include <memory>
+#include <optional>
 #include <set>
 
 #include "cli/changes.h"
 #include "cli/commands.h"
+#include "cli/message_signing.h"
 #include "cli/signature_options.h"
 #include "src/base/error.h"
-#include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "tokens/token_key.h"
 
@@ -17,7 +19,7 @@ namespace {
 
 struct Options {
   std::string key;
-  std::string format = "raw";
+  MessageOptions message;
   SignatureOptions signature;
   std::vector<std::string> files;
   std::string output;
@@ -29,12 +31,16 @@ std::string output_of(const Options& options, const std::string& file) {
   if (!options.out_dir.empty()) {
     return (std::filesystem::path(options.out_dir) / std::filesystem::path(file).filename())
                .string() +
-           ".sig";
+           suffix_of(options.message);
   }
-  return file == "-" ? "-" : file + ".sig";
+  return file == "-" ? "-" : file + suffix_of(options.message);
 }
 
 void check_options(const Options& options, const Context& context) {
+  check_message_options(options.message);
+  if (!options.message.is_raw() && (options.signature.raw() || options.signature.prehashed)) {
+    throw Error(Kind::usage, "--sig-format and --prehashed: for raw signatures only");
+  }
   if (!options.output.empty() && options.files.size() > 1) {
     throw Error(Kind::usage, fmt::format("-o {}: one file for {} signatures",
                                          quoted(options.output), options.files.size()))
@@ -57,23 +63,41 @@ void check_options(const Options& options, const Context& context) {
   }
 }
 
-void sign_file(const std::string& file, const Options& options, ossl::RemoteKey& key,
-               const ossl::Scheme& scheme, const Context& context, Outcome& outcome) {
-  const Bytes input = input_to_sign(file, key.public_key(), scheme, options.signature);
+// What the files of one run are signed with.
+struct Signer {
+  std::shared_ptr<ossl::RemoteKey> key;
+  ossl::Scheme scheme;
+  std::optional<MessageSigner> message;  // of formats that need a certificate
+};
+
+Bytes signature_of(const std::string& file, const Options& options, const Signer& signer,
+                   const Announce& announce) {
+  if (signer.message) return signed_message(file, *signer.message, options.message, announce);
+  const Bytes input =
+      input_to_sign(file, signer.key->public_key(), signer.scheme, options.signature);
   // What is signed: the digest itself, or for Ed25519, which has none, that of the message.
-  const std::string digest = scheme.digest != nullptr ? hex(input) : sha256_hex(input);
-  record(context,
-         {{"event", "sign"},
-          {"key", outcome.data["key"]},
-          {"scheme", outcome.data["scheme"]},
-          {"file", json_text(file)},
-          {"digest", digest}},
-         audit::Flush::no);
-  Bytes signature = key.sign(scheme, input);
-  if (options.signature.raw()) signature = ossl::ecdsa_raw_from_der(key.public_key(), signature);
+  announce(signer.scheme.digest != nullptr ? input
+                                           : ossl::digest(ossl::digest_named("sha256"), input));
+  Bytes signature = signer.key->sign(signer.scheme, input);
+  if (!options.signature.raw()) return signature;
+  return ossl::ecdsa_raw_from_der(signer.key->public_key(), signature);
+}
+
+void sign_file(const std::string& file, const Options& options, const Signer& signer,
+               const Context& context, Outcome& outcome) {
+  const Bytes signature = signature_of(file, options, signer, [&](ByteView digest) {
+    record(context,
+           {{"event", "sign"},
+            {"key", outcome.data["key"]},
+            {"scheme", outcome.data["scheme"]},
+            {"format", options.message.format},
+            {"file", json_text(file)},
+            {"digest", hex(digest)}},
+           audit::Flush::no);
+  });
   const std::string output = output_of(options, file);
   if (output == "-") {
-    outcome.raw = std::move(signature);
+    outcome.raw = signature;
     return;
   }
   write_file(output, signature, kPublicFile, context.replace());
@@ -92,6 +116,9 @@ Outcome run(const Options& options, Context& context) {
   const ossl::Scheme scheme =
       ossl::choose_scheme(remote->public_key(), options.signature.scheme, options.signature.digest);
   check_sig_format(options.signature, remote->public_key());
+  Signer signer{remote, scheme, std::nullopt};
+  if (!options.message.is_raw())
+    signer.message = message_signer(token, key, remote, scheme, options.message, context);
   if (context.options.plan) {
     std::vector<Change> changes;
     for (const std::string& file : options.files) {
@@ -103,10 +130,11 @@ Outcome run(const Options& options, Context& context) {
   Outcome outcome;
   outcome.data = {{"key", key.uri},
                   {"scheme", ossl::describe(remote->public_key(), scheme)},
+                  {"format", options.message.format},
                   {"signatures", Json::array()}};
   for (const std::string& file : options.files) {
     try {
-      sign_file(file, options, *remote, scheme, context, outcome);
+      sign_file(file, options, signer, context, outcome);
     } catch (const Error& error) {
       if (options.files.size() == 1) throw;
       outcome.failures.push_back(error);
@@ -123,15 +151,14 @@ void add_sign(CLI::App& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--key", options->key, "Label, id:HEX or PKCS#11 URI of the key")->required();
   command.add_option("FILE", options->files, "Files to sign; - is standard input")->required();
-  command.add_option("--format", options->format, "raw: the bare signature (default)")
-      ->check(CLI::IsMember({"raw"}));
+  add_message_options(command, options->message);
   add_signature_options(command, options->signature);
-  CLI::Option* output = command.add_option("-o,--output", options->output,
-                                           "Where the signature goes (default FILE.sig)");
+  CLI::Option* output = command.add_option(
+      "-o,--output", options->output, "Where it goes (default FILE.sig, .p7s, .p7m, .eml, .jws)");
   command.add_option("--out-dir", options->out_dir, "Folder for the signatures")->excludes(output);
   command.footer(
       "Examples:\n  hsmith sign --key web release.tar.gz\n"
-      "  hsmith sign --key web --scheme pss --digest sha512 -o r.sig release.tar.gz");
+      "  hsmith sign --key mail --format cms --chain release.tar.gz");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });

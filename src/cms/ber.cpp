@@ -70,7 +70,7 @@ std::optional<std::size_t> end_of_indefinite(ByteView bytes, std::size_t at) {
 
 void check_ber(ByteView ber, std::string_view input) {
   const auto refuse = [&](std::size_t at, std::string_view cause) {
-    throw Error(Kind::malformed, fmt::format("read {}: byte {}: {}", input, at, cause));
+    throw Error(Kind::malformed, fmt::format("read {}: byte {}: {}", quoted(input), at, cause));
   };
   // The ends of the elements around the current one; kIndefinite: an end mark is awaited.
   std::vector<std::size_t> ends;

@@ -81,20 +81,21 @@ Bytes cms_of(ByteView content, std::string_view input) {
   if (!x509::looks_like_pem(content)) return to_bytes(content);
   std::vector<x509::PemBlock> blocks = x509::pem_blocks(content, input);
   if (blocks.size() != 1) {
-    throw Error(
-        Kind::malformed,
-        fmt::format("read {}: it holds {} PEM blocks, expected one message", input, blocks.size()));
+    throw Error(Kind::malformed,
+                fmt::format("read {}: it holds {} PEM blocks, expected one message", quoted(input),
+                            blocks.size()));
   }
   return std::move(blocks.front().der);
 }
 
 ContentInfo read_content_info(ByteView ber, std::string_view input) {
   check_ber(ber, input);
-  Reader outer(ber, input);
-  Reader info(outer.take(kSequence, "the ContentInfo"), input);
+  const std::string name = quoted(input);
+  Reader outer(ber, name);
+  Reader info(outer.take(kSequence, "the ContentInfo"), name);
   const Element type = info.take(kOid, "the content type");
   ContentInfo read{type_of(nid_of(type)), oid_text(type), {}};
-  Reader explicit_content(info.take(context_tag(0) | kConstructed, "the content"), input);
+  Reader explicit_content(info.take(context_tag(0) | kConstructed, "the content"), name);
   info.end();
   read.content = explicit_content.next();
   explicit_content.end();
@@ -105,7 +106,7 @@ Cms decode(ByteView ber, std::string_view input) {
   ossl::clear_errors();
   const unsigned char* at = ber.data();
   Cms cms(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(ber.size())));
-  ossl::check(cms != nullptr, fmt::format("read {}", input), Kind::malformed);
+  ossl::check(cms != nullptr, fmt::format("read {}", quoted(input)), Kind::malformed);
   return cms;
 }
 

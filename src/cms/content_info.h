@@ -36,7 +36,7 @@ struct ContentInfo {
   Element content;        // what the explicit [0] holds: the SignedData, EnvelopedData ...
 };
 // Checks the BER of the whole message and reads its outer structure. The views are of `ber`.
-// `input` names it: the quoted file. Throws malformed.
+// `input` is the file's name, for messages. Throws malformed.
 ContentInfo read_content_info(ByteView ber, std::string_view input);
 
 // OpenSSL's form of a message that passed the checks for its type. Throws malformed when OpenSSL

@@ -4,29 +4,13 @@
 #include <fmt/format.h>
 #include <openssl/core_names.h>
 
+#include "src/base/base64.h"
 #include "src/base/error.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
 
 namespace hsmith::ossl {
 namespace {
-
-std::string base64(ByteView data) {
-  std::string text(4 * ((data.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), data.data(),
-                                   static_cast<int>(data.size()));
-  text.resize(static_cast<std::size_t>(size));
-  return text;
-}
-
-// RFC 4648, 5, without padding.
-std::string base64url(ByteView data) {
-  std::string text = base64(data);
-  text.erase(std::find(text.begin(), text.end(), '='), text.end());
-  std::replace(text.begin(), text.end(), '+', '-');
-  std::replace(text.begin(), text.end(), '/', '_');
-  return text;
-}
 
 // A number of the key, big-endian, at least `width` bytes.
 Bytes number(const EVP_PKEY* key, const char* name, int width) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "src/base/base64.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
@@ -65,27 +66,11 @@ std::optional<std::string> label_of(std::string_view line, std::string_view star
   throw Error(Kind::malformed, fmt::format("read {}: line {}: {}", quoted(input), line, cause));
 }
 
-std::optional<Bytes> decode_base64(const std::string& text) {
-  const std::size_t end = text.find_last_not_of('=');
-  const std::size_t padding = text.size() - (end == std::string::npos ? 0 : end + 1);
-  if (text.empty() || text.size() % 4 != 0 || padding > 2) return std::nullopt;
-  if (text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") <
-      text.size() - padding) {
-    return std::nullopt;
-  }
-  Bytes bytes(text.size() / 4 * 3);
-  const int size =
-      EVP_DecodeBlock(bytes.data(), as_bytes(text).data(), static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  bytes.resize(bytes.size() - padding);
-  return bytes;
-}
-
 // Reads up to the end line of the block that has begun.
 PemBlock read_block(Lines& lines, std::string label, std::string_view input) {
   const bool secret = label.find("PRIVATE KEY") != std::string::npos;
   const std::size_t first = lines.number();
-  std::string base64;
+  std::string encoded;
   std::string_view line;
   while (lines.next(line)) {
     if (const auto end = label_of(line, kEnd)) {
@@ -93,12 +78,12 @@ PemBlock read_block(Lines& lines, std::string label, std::string_view input) {
         refuse_line(input, lines.number(), fmt::format("{} ends as {}", label, quoted(*end)));
       }
       if (secret) return {std::move(label), {}};
-      auto der = decode_base64(base64);
-      if (!der)
+      auto der = parse_base64(encoded);
+      if (!der || der->empty())
         refuse_line(input, first, fmt::format("the {} that begins here is not Base64", label));
       return {std::move(label), std::move(*der)};
     }
-    if (!secret) base64 += line;
+    if (!secret) encoded += line;
   }
   refuse_line(input, first, fmt::format("the {} that begins here has no end line", label));
 }
@@ -163,12 +148,9 @@ std::vector<PemBlock> pem_blocks(ByteView content, std::string_view input) {
 }
 
 std::string pem(std::string_view label, ByteView der) {
-  std::string base64((der.size() + 2) / 3 * 4 + 1, '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()), der.data(),
-                  static_cast<int>(der.size()));
-  base64.pop_back();  // the terminator
+  const std::string encoded = base64(der);
   std::string text = fmt::format("-----BEGIN {}-----\n", label);
-  for (std::size_t at = 0; at < base64.size(); at += 64) text += base64.substr(at, 64) + "\n";
+  for (std::size_t at = 0; at < encoded.size(); at += 64) text += encoded.substr(at, 64) + "\n";
   return text + fmt::format("-----END {}-----\n", label);
 }
 

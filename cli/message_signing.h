@@ -1,0 +1,62 @@
+// sign --format cms, smime and jws: who signs with which certificate, and the message that it
+// makes.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+#include "src/cms/sign.h"
+#include "src/ossl/handles.h"
+#include "tokens/keys.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hsmith::cli {
+
+struct MessageOptions {
+  std::string format = "raw";
+  bool detached = false;
+  bool attached = false;
+  bool chain = false;
+  bool der = false;
+
+  bool is_raw() const { return format == "raw"; }
+  // As asked, or the format's default: CMS and S/MIME are detached, JWS holds its content.
+  cms::Placing placing() const;
+};
+
+void add_message_options(CLI::App& command, MessageOptions& options);
+// Throws usage for options that contradict each other, or do not go with the format.
+void check_message_options(const MessageOptions& options);
+// ".sig", ".p7s", ".p7m", ".eml", ".jws".
+std::string suffix_of(const MessageOptions& options);
+
+// A key with the certificate in service for it.
+struct MessageSigner {
+  std::shared_ptr<ossl::RemoteKey> key;
+  ossl::Scheme scheme;
+  ossl::Certificate certificate;
+  std::vector<ossl::Certificate> chain;  // with --chain: intermediates, no root
+
+  cms::Signing signing() const { return {key, scheme, certificate.get(), chain}; }
+};
+
+// Finds the certificate on the token and looks whether it may sign now: one that is expired, not
+// valid yet or not for signing is refused. Warns of what readers of mail will complain about.
+MessageSigner message_signer(const tokens::OpenToken& token, const tokens::Key& key,
+                             std::shared_ptr<ossl::RemoteKey> remote, const ossl::Scheme& scheme,
+                             const MessageOptions& options, Context& context);
+
+// Told the digest of the file before the key is used.
+using Announce = std::function<void(ByteView digest)>;
+
+// The message for one file, verified, as it is written.
+Bytes signed_message(const std::string& file, const MessageSigner& signer,
+                     const MessageOptions& options, const Announce& announce);
+
+}  // namespace hsmith::cli
