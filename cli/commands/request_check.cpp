@@ -40,7 +40,7 @@ void add_request_check(CLI::App& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("FILE", options->file, "Certificate request, PEM or DER")->required();
   command.add_option("--profile", options->profile,
-                     "server, client, email, codesign, kra, or one of your own");
+                     "A profile that hsmith brings along, such as server, or one of your own");
   command.footer(
       "Examples:\n  hsmith request check web.csr --profile server\n  hsmith request check web.csr "
       "--json");

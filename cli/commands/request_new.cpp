@@ -12,6 +12,7 @@
 #include "src/x509/name.h"
 #include "src/x509/profile.h"
 #include "src/x509/request.h"
+#include "src/x509/request_template.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -29,16 +30,18 @@ struct Options {
   std::vector<std::string> extensions;
   std::string digest;
   std::string scheme;
+  std::string template_file;
   RequestOutput output;
   std::optional<std::string> challenge_source;
 };
 
+// Null when the options say nothing of it.
 ossl::Name subject_of(const Options& options) {
   std::vector<x509::SubjectPart> parts;
   for (const auto& [type, values] : options.parts) {
     for (const std::string& value : values) parts.push_back({type, value});
   }
-  if (options.subject.empty()) return x509::name_from_parts(parts);
+  if (options.subject.empty()) return parts.empty() ? nullptr : x509::name_from_parts(parts);
   if (!parts.empty())
     throw Error(Kind::usage, "request new: give --subject, or --cn and the like, not both");
   return x509::parse_name(options.subject);
@@ -58,44 +61,80 @@ x509::ExtraExtension extension_of(const std::string& text) {
 struct Wanted {
   x509::RequestSpec spec;
   std::optional<x509::Profile> profile;
+  std::string digest;
+  std::string scheme;
+  std::string key_type;  // which the template asks for
 };
 
-Wanted wanted(const Options& options, Context& context) {
-  Wanted wanted;
-  std::vector<std::string> notices;
-  wanted.spec.subject = subject_of(options);
+// What the template says; what an option says goes before it, and takes its place.
+x509::RequestTemplate template_of(const Options& options) {
+  x509::RequestTemplate wanted;
+  if (!options.template_file.empty()) {
+    wanted = x509::parse_request_template(read_file(options.template_file), options.template_file);
+  }
+  if (ossl::Name subject = subject_of(options)) wanted.subject = std::move(subject);
+  if (!wanted.subject) wanted.subject = x509::name_from_parts({});
+  if (!options.names.empty()) wanted.wishes.names.clear();
   for (const std::string& names : options.names) {
-    for (x509::AltName& name : x509::parse_alt_names(names, notices))
-      wanted.spec.wishes.names.push_back(std::move(name));
+    for (x509::AltName& name : x509::parse_alt_names(names, wanted.notices))
+      wanted.wishes.names.push_back(std::move(name));
   }
   if (!options.key_usage.empty())
-    wanted.spec.wishes.key_usage = x509::parse_key_usage(options.key_usage);
-  if (!options.extended_key_usage.empty()) {
-    wanted.spec.wishes.extended_key_usage =
-        x509::parse_extended_key_usage(options.extended_key_usage);
-  }
+    wanted.wishes.key_usage = x509::parse_key_usage(options.key_usage);
+  if (!options.extended_key_usage.empty())
+    wanted.wishes.extended_key_usage = x509::parse_extended_key_usage(options.extended_key_usage);
+  if (!options.extensions.empty()) wanted.wishes.extra.clear();
   for (const std::string& text : options.extensions)
-    wanted.spec.wishes.extra.push_back(extension_of(text));
-  if (options.challenge_source) {
-    wanted.spec.challenge_password =
-        tokens::read_pin(tokens::parse_pin_source(*options.challenge_source, "--challenge-source"),
-                         {.role = tokens::PinRole::password,
-                          .prompt_for = "the challenge password",
-                          .warn = [&](const std::string& text) { context.warn(text); }},
-                         context.environment);
-  }
-  if (!options.profile.empty())
-    wanted.profile = x509::load_profile(options.profile, profile_folder(context));
-  for (const std::string& notice : notices) context.warn(notice);
+    wanted.wishes.extra.push_back(extension_of(text));
+  if (!options.profile.empty()) wanted.profile = options.profile;
+  if (!options.digest.empty()) wanted.digest = options.digest;
+  if (!options.scheme.empty()) wanted.scheme = options.scheme;
   return wanted;
+}
+
+std::optional<Secret> challenge_from(const std::string& source, Context& context) {
+  return tokens::read_pin(tokens::parse_pin_source(source, "--challenge-source"),
+                          {.role = tokens::PinRole::password,
+                           .prompt_for = "the challenge password",
+                           .warn = [&](const std::string& text) { context.warn(text); }},
+                          context.environment);
+}
+
+Wanted wanted(Options& options, Context& context) {
+  x509::RequestTemplate from = template_of(options);
+  Wanted wanted;
+  if (!from.profile.empty())
+    wanted.profile = x509::load_profile(from.profile, profile_folder(context));
+  if (!wanted.profile || x509::names_a_host(*wanted.profile))
+    x509::common_names_to_a_labels(from.subject.get(), from.notices);
+  wanted.spec.subject = std::move(from.subject);
+  wanted.spec.wishes = std::move(from.wishes);
+  wanted.digest = from.digest;
+  wanted.scheme = from.scheme;
+  wanted.key_type = from.key_type.empty() ? "" : ossl::key_type_named(from.key_type).name;
+  options.output.new_header = options.output.new_header || from.new_header;
+  if (options.challenge_source)
+    wanted.spec.challenge_password = challenge_from(*options.challenge_source, context);
+  for (const std::string& notice : from.notices) context.warn(notice);
+  return wanted;
+}
+
+// The template's KeyLength and the like say which key it is for; they make none.
+void check_type(const std::string& type, const Wanted& wanted) {
+  if (wanted.key_type.empty() || wanted.key_type == type) return;
+  throw Error(Kind::mismatch, fmt::format("request new: the template is for a key of type {}, this "
+                                          "one is of type {}",
+                                          wanted.key_type, type))
+      .hint("change the template, or take another key");
 }
 
 // What can be refused before the token is touched.
 void refuse_early(const Options& options, const Wanted& wanted, Context& context) {
   if (X509_NAME_entry_count(wanted.spec.subject.get()) == 0 && wanted.spec.wishes.names.empty()) {
     throw Error(Kind::usage, "request new: neither a subject nor a name is given")
-        .hint("add --cn, --subject or --san");
+        .hint("add --cn, --subject, --san or --template");
   }
+  if (!options.key_type.empty()) check_type(ossl::key_type_named(options.key_type).name, wanted);
   if (!options.key_type.empty() && wanted.profile) {
     refuse_errors(x509::lint_key_type(ossl::key_type_named(options.key_type), *wanted.profile),
                   "request new", context);
@@ -121,22 +160,28 @@ tokens::KeySpec key_spec(const Options& options, const Wanted& wanted) {
   return spec;
 }
 
-Bytes make(const tokens::OpenToken& token, const tokens::Key& key, const Options& options,
-           Wanted& wanted, Context& context) {
-  const auto remote = tokens::remote_key(token, key, tokens::Signing::own_request);
-  const ossl::Scheme scheme =
-      ossl::choose_scheme(remote->public_key(), options.scheme, options.digest);
+// Everything that can be wrong with what is asked of this key.
+void check_wanted(EVP_PKEY* key, Wanted& wanted, Context& context) {
   const x509::Profile* profile = wanted.profile ? &*wanted.profile : nullptr;
   std::vector<std::string> notices;
   if (profile != nullptr) {
-    x509::apply_profile(*profile, ossl::algorithm_of(remote->public_key()),
-                        wanted.spec.subject.get(), wanted.spec.wishes, notices);
+    x509::apply_profile(*profile, ossl::algorithm_of(key), wanted.spec.subject.get(),
+                        wanted.spec.wishes, notices);
   }
   for (const std::string& notice : notices) context.warn(notice);
   auto findings = x509::lint_spec(wanted.spec, profile);
-  for (x509::Finding& finding : x509::lint_key(remote->public_key(), profile))
+  for (x509::Finding& finding : x509::lint_key(key, profile))
     findings.push_back(std::move(finding));
   refuse_errors(findings, "request new", context);
+}
+
+Bytes make(const tokens::OpenToken& token, const tokens::Key& key, Wanted& wanted,
+           Context& context) {
+  const auto remote = tokens::remote_key(token, key, tokens::Signing::own_request);
+  check_type(ossl::key_type_name(remote->public_key()), wanted);
+  const ossl::Scheme scheme =
+      ossl::choose_scheme(remote->public_key(), wanted.scheme, wanted.digest);
+  check_wanted(remote->public_key(), wanted, context);
   return x509::make_request(wanted.spec, remote, scheme);
 }
 
@@ -147,7 +192,7 @@ Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
   return request_by_new_key(
       way, token, spec, options.output,
-      [&](const tokens::Key& key) { return make(token, key, options, wanted, context); }, context);
+      [&](const tokens::Key& key) { return make(token, key, wanted, context); }, context);
 }
 
 Outcome with_present_key(const Options& options, Wanted& wanted, Context& context) {
@@ -155,12 +200,15 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
   const tokens::Reach way = reach(context, &selector);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, way, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
-  if (context.options.plan)
+  if (context.options.plan) {
+    const ossl::PKey half = tokens::public_key_of(token, key);
+    check_type(ossl::key_type_name(half.get()), wanted);
+    check_wanted(half.get(), wanted, context);
     return planned(
         {{Change::Kind::create, fmt::format("request {} by {}", options.output.file, key.uri)}});
+  }
   const auto request = [&] {
-    return deliver_request(options.output, key, make(token, key, options, wanted, context),
-                           context);
+    return deliver_request(options.output, key, make(token, key, wanted, context), context);
   };
   if (key.sign != false) return request();
   // Such a key may have to be made able to sign for this moment: a change of the token.
@@ -169,7 +217,7 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
   return undertake(context, token.info, facts, [&](Undertaking&) { return request(); });
 }
 
-Outcome run(const Options& options, Context& context) {
+Outcome run(Options& options, Context& context) {
   Wanted what = wanted(options, context);
   refuse_early(options, what, context);
   return options.key_type.empty() ? with_present_key(options, what, context)
@@ -186,7 +234,11 @@ void add_request_new(CLI::App& command, Context& context) {
       ->required();
   command.add_option("--key-type", options->key_type, "Make the key: rsa:2048, ec:p256, …");
   command.add_option("--profile", options->profile,
-                     "server, client, email, codesign, kra, or one of your own");
+                     "server, server-wildcard, server-multidomain, client, client-ipsec, "
+                     "client-vpn, client-8021x, email, codesign, kra, subca, ocsp, "
+                     "hongkongpost-ecert, or one of your own");
+  command.add_option("--template", options->template_file,
+                     "File with what is not given here: TOML, or [NewRequest] as certreq reads it");
   command.add_option("--subject", options->subject,
                      "Distinguished name, RFC 4514: CN=www.example.com,O=…,C=…");
   constexpr std::pair<const char*, const char*> kParts[] = {{"--cn", "CN"},

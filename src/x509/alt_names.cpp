@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -100,6 +101,24 @@ std::string to_a_labels(std::string_view whole, std::string_view domain) {
   const std::unique_ptr<unsigned char, decltype(&std::free)> owned(found, &std::free);
   if (status != IDN2_OK) refuse("dns", whole, idna.message(status));
   return std::string(reinterpret_cast<const char*>(found));
+}
+
+bool is_beyond_ascii(char c) { return static_cast<signed char>(c) < 0; }
+
+// A domain name with characters beyond ASCII, and not a person or an organisation.
+bool looks_international(std::string_view text) {
+  const std::string_view domain = text.substr(0, 2) == "*." ? text.substr(2) : text;
+  const std::size_t dot = domain.rfind('.');
+  if (dot == std::string_view::npos || dot + 1 == domain.size()) return false;
+  const auto fits = [](char c) {
+    return is_beyond_ascii(c) || std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' ||
+           c == '.';
+  };
+  const std::string_view last = domain.substr(dot + 1);
+  const auto beyond = std::count_if(last.begin(), last.end(), is_beyond_ascii);
+  return std::any_of(domain.begin(), domain.end(), is_beyond_ascii) &&
+         std::all_of(domain.begin(), domain.end(), fits) &&
+         (beyond == 0 || static_cast<std::size_t>(beyond) == last.size());
 }
 
 AltName email_name(std::string_view text, std::vector<std::string>& notices) {
@@ -319,8 +338,7 @@ AltName dns_name(std::string_view text, std::vector<std::string>& notices) {
   if (domain.size() > 1024) refuse("dns", text, "it is longer than 253 characters");
   std::string ascii = lower(domain);
   const bool has_a_label = ascii.rfind("xn--", 0) == 0 || ascii.find(".xn--") != std::string::npos;
-  const bool unicode = std::any_of(ascii.begin(), ascii.end(),
-                                   [](char c) { return static_cast<signed char>(c) < 0; });
+  const bool unicode = std::any_of(ascii.begin(), ascii.end(), is_beyond_ascii);
   if (unicode || has_a_label) ascii = to_a_labels(text, ascii);
   check_labels(text, ascii);
   if (wildcard) ascii.insert(0, "*.");
@@ -329,6 +347,22 @@ AltName dns_name(std::string_view text, std::vector<std::string>& notices) {
     notices.push_back(fmt::format("the name {} is written as {}", quoted(text), ascii));
   }
   return {AltNameKind::dns, ascii};
+}
+
+void common_names_to_a_labels(X509_NAME* subject, std::vector<std::string>& notices) {
+  const std::vector<SubjectPart> parts = name_parts(subject);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::string& value = parts[i].value;
+    if (parts[i].type != "CN" || !looks_international(value)) continue;
+    std::vector<std::string> said;
+    try {
+      const AltName name = dns_name(value, said);
+      replace_value(subject, static_cast<int>(i), name.value);
+    } catch (const Error& error) {
+      throw error.during("the common name");
+    }
+    notices.insert(notices.end(), said.begin(), said.end());
+  }
 }
 
 AltName ip_name(std::string_view text) {

@@ -34,6 +34,10 @@ std::vector<std::string> texts_of(std::span<const AltName> names);
 std::vector<AltName> parse_alt_names(std::string_view text, std::vector<std::string>& notices);
 // One domain name, the wildcard "*" only as its whole left-most label (RFC 9525, 6.3).
 AltName dns_name(std::string_view text, std::vector<std::string>& notices);
+// Turns common names that are internationalised domain names into A-labels, each with a line in
+// `notices`. What has other characters than a domain name, or ends like a surname ("J.Müller":
+// ASCII and others in one last label), is left as it is.
+void common_names_to_a_labels(X509_NAME* subject, std::vector<std::string>& notices);
 // One IPv4 or IPv6 address. Throws usage.
 AltName ip_name(std::string_view text);
 // True for an IPv4 or IPv6 address.

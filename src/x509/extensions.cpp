@@ -110,6 +110,13 @@ void push_purposes(ossl::Extensions& list, std::span<const std::string> purposes
   push_value(list, NID_ext_key_usage, false, all.get());
 }
 
+void push_authority(ossl::Extensions& list) {
+  const BasicConstraints constraints(
+      ossl::check_ptr(BASIC_CONSTRAINTS_new(), "make basic constraints"));
+  constraints->ca = 0xff;
+  push_value(list, NID_basic_constraints, true, constraints.get());
+}
+
 void push_extra(ossl::Extensions& list, const ExtraExtension& extra) {
   const ossl::Asn1Object object = object_of(extra.oid);
   const ossl::OctetString octets(ossl::check_ptr(ASN1_OCTET_STRING_new(), "make a string"));
@@ -258,6 +265,7 @@ ossl::Extensions make_extensions(const Wishes& wishes, const X509_NAME* subject,
   }
   if (!wishes.key_usage.empty()) push_key_usage(list, wishes.key_usage);
   if (!wishes.extended_key_usage.empty()) push_purposes(list, wishes.extended_key_usage);
+  if (wishes.authority) push_authority(list);
 
   const Bytes identifier = ossl::key_identifier(key);
   const ossl::OctetString octets(ossl::check_ptr(ASN1_OCTET_STRING_new(), "make a string"));
@@ -267,6 +275,7 @@ ossl::Extensions make_extensions(const Wishes& wishes, const X509_NAME* subject,
   push_value(list, NID_subject_key_identifier, false, octets.get());
 
   std::set<std::string> seen;
+  if (wishes.authority) seen.insert("2.5.29.19");
   for (const ExtraExtension& extra : wishes.extra) {
     if (!seen.insert(extra.oid).second) {
       throw Error(Kind::usage, fmt::format("the extension {}: it is given twice", extra.oid));

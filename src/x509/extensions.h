@@ -41,11 +41,13 @@ struct Wishes {
   std::vector<AltName> names;
   std::vector<std::string> key_usage;
   std::vector<std::string> extended_key_usage;
+  bool authority = false;  // basicConstraints with cA
   std::vector<ExtraExtension> extra;
 };
 
 // The extensions of a request: subjectAltName (critical when the subject is empty), keyUsage
-// (critical), extendedKeyUsage, subjectKeyIdentifier of the key, the extra ones.
+// (critical), extendedKeyUsage, basicConstraints (critical) of an authority, subjectKeyIdentifier
+// of the key, the extra ones.
 ossl::Extensions make_extensions(const Wishes& wishes, const X509_NAME* subject, EVP_PKEY* key);
 
 // What was read. `other` holds the dotted OIDs of what is not spelled out here.

@@ -51,15 +51,31 @@ bool is_placeholder(std::string_view value) {
   return std::find(kDefaults.begin(), kDefaults.end(), value) != kDefaults.end();
 }
 
+// The codes of ISO 3166-1.
+bool is_country(std::string_view code) {
+  static constexpr std::string_view kCodes =
+      "ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCICKCL"
+      "CMCNCOCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETFIFJFKFMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGU"
+      "GWGYHKHMHNHRHTHUIDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMC"
+      "MDMEMFMGMHMKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZNANCNENFNGNINLNONPNRNUNZOMPAPEPFPGPHPKPLPMPNPRPSPT"
+      "PWPYQARERORSRURWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZTCTDTFTGTHTJTKTLTMTNTOTRTTTVTWTZUA"
+      "UGUMUSUYUZVAVCVEVGVIVNVUWFWSYEYTZAZMZW";
+  for (std::size_t at = 0; at < kCodes.size(); at += 2) {
+    if (kCodes.substr(at, 2) == code) return true;
+  }
+  return false;
+}
+
 void lint_country(const std::string& value, Findings& findings) {
   const bool form =
       value.size() == 2 && value[0] >= 'A' && value[0] <= 'Z' && value[1] >= 'A' && value[1] <= 'Z';
   if (!form) {
     add(findings, Severity::error, "country_form",
         fmt::format("the country {} is not two capital letters", quoted(value)));
-  } else if (value == "UK") {
-    add(findings, Severity::warning, "country_unknown",
-        "the country UK has no such code in ISO 3166: the United Kingdom is GB");
+  } else if (!is_country(value) && value != "XX") {  // XX: a placeholder
+    add(findings, Severity::error, "country_unknown",
+        fmt::format("the country {} is none of ISO 3166{}", value,
+                    value == "UK" ? ": the United Kingdom is GB" : ""));
   }
 }
 
@@ -76,6 +92,11 @@ void lint_part(const SubjectPart& part, Findings& findings) {
   const std::string field =
       fmt::format("the subject's field {} = {}", part.type, quoted(part.value));
   if (part.type == "C") lint_country(part.value, findings);
+  const std::size_t star = part.type == "CN" ? part.value.rfind('*') : std::string::npos;
+  if (star != std::string::npos && (star != 0 || part.value.substr(0, 2) != "*.")) {
+    add(findings, Severity::error, "wildcard_misplaced",
+        fmt::format("{}: a '*' may stand only for the whole left-most label", field));
+  }
   if (characters(part.value) > bound_of(part.type)) {
     add(findings, Severity::error, "value_too_long",
         fmt::format("{} has more than {} characters", field, bound_of(part.type)));
@@ -108,6 +129,41 @@ void lint_string_types(const X509_NAME* subject, Findings& findings) {
   }
 }
 
+// The country and the common name as the profile wants them.
+void lint_values_for(const SubjectPart& part, const Profile& profile, Findings& findings) {
+  if (part.type == "C" && !profile.countries.empty() && !contains(profile.countries, part.value)) {
+    add(findings, Severity::error, "country_not_allowed",
+        fmt::format("the profile {} needs the country {}, not {}", profile.name,
+                    fmt::join(profile.countries, " or "), quoted(part.value)));
+  }
+  if (part.type != "CN" || !profile.host_name) return;
+  try {
+    std::vector<std::string> unused;
+    dns_name(part.value, unused);
+  } catch (const Error& error) {
+    add(findings, Severity::error, "common_name_no_host",
+        fmt::format("the profile {} needs a server name as common name: {}", profile.name,
+                    error.what()));
+  }
+}
+
+void lint_subject_for(const std::vector<SubjectPart>& parts, const std::vector<std::string>& types,
+                      const Profile& profile, Findings& findings) {
+  for (const SubjectPart& part : parts) lint_values_for(part, profile, findings);
+  for (const std::string& type : profile.required_parts) {
+    if (!contains(types, type)) {
+      add(findings, Severity::error, "field_missing",
+          fmt::format("the profile {} needs the subject's field {}", profile.name, type));
+    }
+  }
+  for (const std::string& type : profile.forbidden_parts) {
+    if (contains(types, type)) {
+      add(findings, Severity::error, "field_forbidden",
+          fmt::format("the profile {} forbids the subject's field {}", profile.name, type));
+    }
+  }
+}
+
 void lint_subject(const View& view, const Profile* profile, Findings& findings) {
   const std::vector<SubjectPart> parts = name_parts(view.subject);
   if (parts.empty() && view.names.empty()) {
@@ -128,19 +184,7 @@ void lint_subject(const View& view, const Profile* profile, Findings& findings) 
         "the subject begins with its most specific field and ends with the country: "
         "RFC 4514 text is written the other way round, CN=...,C=...");
   }
-  if (profile == nullptr) return;
-  for (const std::string& type : profile->required_parts) {
-    if (!contains(types, type)) {
-      add(findings, Severity::error, "field_missing",
-          fmt::format("the profile {} needs the subject's field {}", profile->name, type));
-    }
-  }
-  for (const std::string& type : profile->forbidden_parts) {
-    if (contains(types, type)) {
-      add(findings, Severity::error, "field_forbidden",
-          fmt::format("the profile {} forbids the subject's field {}", profile->name, type));
-    }
-  }
+  if (profile != nullptr) lint_subject_for(parts, types, *profile, findings);
 }
 
 // Names that no public authority can verify.
@@ -205,6 +249,11 @@ void lint_name_set(const View& view, const Profile& profile, Findings& findings)
         fmt::format("there are {} names, the profile {} allows {}", view.names.size(), profile.name,
                     profile.most_names));
   }
+  if (view.names.size() < static_cast<std::size_t>(profile.least_names)) {
+    add(findings, Severity::error, "too_few_names",
+        fmt::format("there are {} names, the profile {} needs {}", view.names.size(), profile.name,
+                    profile.least_names));
+  }
   std::set<std::string> kinds;
   for (const AltName& name : view.names) kinds.insert(alt_name_kind(name.kind));
   const auto& one_of = profile.one_of_names;
@@ -254,6 +303,7 @@ void lint_names(const View& view, const Profile* profile, Findings& findings) {
 void lint_usages(const View& view, const Profile& profile, const EVP_PKEY* key,
                  Findings& findings) {
   const auto& wanted = default_key_usage(profile, ossl::algorithm_of(key));
+  if (wanted.empty()) return;  // the profile leaves it to the authority
   for (const std::string& usage : view.key_usage) {
     if (!contains(wanted, usage)) {
       add(findings, Severity::warning, "key_usage_extra",
@@ -337,6 +387,11 @@ void lint_type(ossl::KeyAlgorithm algorithm, std::string_view type, int bits,
                     fmt::join(profile.key_types, ", "), type));
   } else if (algorithm == ossl::KeyAlgorithm::rsa) {
     lint_size(type, bits, profile.rsa_bits, profile, findings);
+    if (profile.rsa_bits_most > 0 && bits > profile.rsa_bits_most) {
+      add(findings, Severity::error, "key_too_large",
+          fmt::format("the profile {} takes keys of {} bits at most, {} has {}", profile.name,
+                      profile.rsa_bits_most, type, bits));
+    }
   } else if (algorithm == ossl::KeyAlgorithm::ec) {
     lint_size(type, bits, profile.ec_bits, profile, findings);
   }
@@ -352,7 +407,14 @@ std::vector<Finding> lint_request(X509_REQ* request, const Profile* profile) {
   const View view{X509_REQ_get_subject_name(request), extensions.names, extensions.key_usage,
                   extensions.extended_key_usage};
   lint_view(view, profile, findings);
-  if (extensions.is_ca.value_or(false)) {
+  const bool asks = extensions.is_ca.value_or(false);
+  const bool authority = profile != nullptr && profile->authority;
+  if (authority && !asks) {
+    add(findings, Severity::warning, "authority_missing",
+        fmt::format("the profile {} is an authority's, and the request does not ask to be one",
+                    profile->name));
+  }
+  if (asks && !authority) {
     add(findings, Severity::warning, "asks_for_authority",
         "the request asks to become a certification authority");
   }

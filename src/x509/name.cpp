@@ -154,8 +154,9 @@ int string_type(Form form) {
   return V_ASN1_PRINTABLESTRING;
 }
 
-// `set` is what X509_NAME_add_entry_by_OBJ calls it: 0 begins an RDN, -1 joins the one before.
-void add_part(X509_NAME* name, const SubjectPart& part, int set) {
+// `place` and `set` are what X509_NAME_add_entry_by_OBJ calls them: -1 is the end; 0 begins an RDN,
+// -1 joins the one before, 1 the one after.
+void add_part(X509_NAME* name, const SubjectPart& part, int set, int place = -1) {
   const AttributeType* known = type_named(part.type);
   if (known == nullptr && !is_dotted_oid(part.type)) refuse_type(part.type);
   const char* oid = known != nullptr ? known->oid : part.type.c_str();
@@ -169,7 +170,7 @@ void add_part(X509_NAME* name, const SubjectPart& part, int set) {
   }
   ossl::check(X509_NAME_add_entry_by_OBJ(name, object.get(), string_type(form),
                                          reinterpret_cast<const unsigned char*>(part.value.data()),
-                                         static_cast<int>(part.value.size()), -1, set) == 1,
+                                         static_cast<int>(part.value.size()), place, set) == 1,
               "add a field to the subject");
 }
 
@@ -336,6 +337,19 @@ ossl::Name name_from_parts(std::span<const SubjectPart> parts) {
   ossl::Name name = new_name();
   for (const SubjectPart& part : ordered) add_part(name.get(), part, 0);
   return name;
+}
+
+void replace_value(X509_NAME* name, int index, const std::string& value) {
+  using Entry = std::unique_ptr<X509_NAME_ENTRY, ossl::Deleter<X509_NAME_ENTRY_free>>;
+  const auto set_at = [&](int at) {
+    const bool there = at >= 0 && at < X509_NAME_entry_count(name);
+    return there ? X509_NAME_ENTRY_set(X509_NAME_get_entry(name, at)) : -1;
+  };
+  const int joined = set_at(index) == set_at(index - 1)   ? -1
+                     : set_at(index) == set_at(index + 1) ? 1
+                                                          : 0;
+  const Entry old(ossl::check_ptr(X509_NAME_delete_entry(name, index), "change a subject"));
+  add_part(name, {type_text(old.get()), value}, joined, index);
 }
 
 std::string name_text(const X509_NAME* name) {

@@ -27,6 +27,9 @@ ossl::Name parse_name(std::string_view text);
 // OU. Fields of one type keep their order.
 ossl::Name name_from_parts(std::span<const SubjectPart> parts);
 
+// Gives the attribute at `index` of the encoding another value. Throws usage as parse_name does.
+void replace_value(X509_NAME* name, int index, const std::string& value);
+
 // RFC 4514 text, safe for a terminal and for one line: what printable() would escape is written
 // as the hex pairs of RFC 4514, 2.4, so the text can be parsed back. Cut when longer than 8 KiB.
 std::string name_text(const X509_NAME* name);

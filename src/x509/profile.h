@@ -20,6 +20,7 @@ struct Profile {
   // [key]
   std::vector<std::string> key_types;  // "rsa", "ec", "ed25519"
   int rsa_bits = 2048;                 // at least
+  int rsa_bits_most = 0;               // 0: no limit
   int ec_bits = 256;
 
   // [usage]: what is asked for where the user says nothing. RSA keys and others differ.
@@ -31,12 +32,15 @@ struct Profile {
   // [subject]
   std::vector<std::string> required_parts;  // "CN", "O", "C"
   std::vector<std::string> forbidden_parts;
+  std::vector<std::string> countries;  // empty: every country
+  bool host_name = false;              // the common name is a domain name, a wildcard may be
 
   // [names]
   std::vector<std::string> one_of_names;        // at least one name of one of these kinds
   std::vector<std::string> allowed_names;       // empty: every kind
   std::vector<std::string> names_from_subject;  // "CN", "emailAddress": belong among the names too
   Presence wildcard = Presence::allowed;
+  int least_names = 0;
   int most_names = 0;  // 0: no limit
 
   // [issue]: what an authority that issues by this profile adds, allows and bounds.
@@ -48,6 +52,9 @@ struct Profile {
   // application policies too (1.3.6.1.4.1.311.21.10), and no extension is critical. "": neither.
   std::string template_name;
 };
+
+// True when the common name of such a certificate is a server's name rather than a title.
+bool names_a_host(const Profile& profile);
 
 // The names that `--profile` knows: the shipped ones and the *.toml of `folder`, sorted. An empty
 // or absent folder adds nothing.
@@ -64,8 +71,8 @@ Profile parse_profile(std::string_view toml, std::string_view name, std::string_
 const std::vector<std::string>& default_key_usage(const Profile& profile,
                                                   ossl::KeyAlgorithm algorithm);
 
-// Fills in what was not asked for: key usages, and the names that the profile takes from the
-// subject. Each added name gives a line in `notices`.
+// Fills in what was not asked for: key usages, to be an authority, and the names that the profile
+// takes from the subject. Each added name gives a line in `notices`.
 void apply_profile(const Profile& profile, ossl::KeyAlgorithm algorithm, const X509_NAME* subject,
                    Wishes& wishes, std::vector<std::string>& notices);
 

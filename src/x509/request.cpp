@@ -120,11 +120,19 @@ void check_made(ByteView der, const RequestSpec& spec, EVP_PKEY* public_key) {
   }
   const ExtensionFacts facts = read_extensions(extensions_of(request.get()).get());
   std::vector<std::string> extra;
-  for (const ExtraExtension& extension : spec.wishes.extra) extra.push_back(extension.oid);
+  bool own_constraints = false;  // which the user may have brought along
+  for (const ExtraExtension& extension : spec.wishes.extra) {
+    if (extension.oid == "2.5.29.19") {
+      own_constraints = true;
+    } else {
+      extra.push_back(extension.oid);
+    }
+  }
   if (facts.names != spec.wishes.names) refuse_made("its names are not those that were asked for");
   if (set_of(facts.key_usage) != set_of(spec.wishes.key_usage) ||
       set_of(facts.extended_key_usage) != set_of(spec.wishes.extended_key_usage) ||
-      set_of(facts.other) != set_of(extra)) {
+      set_of(facts.other) != set_of(extra) ||
+      (!own_constraints && facts.is_ca.value_or(false) != spec.wishes.authority)) {
     refuse_made("its extensions are not those that were asked for");
   }
   if (has_attribute(request.get(), NID_pkcs9_challengePassword) !=
