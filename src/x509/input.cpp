@@ -120,22 +120,6 @@ bool parses(ByteView der) {
 
 }  // namespace
 
-std::optional<Bytes> decode_base64(const std::string& text) {
-  const std::size_t end = text.find_last_not_of('=');
-  const std::size_t padding = text.size() - (end == std::string::npos ? 0 : end + 1);
-  if (text.empty() || text.size() % 4 != 0 || padding > 2) return std::nullopt;
-  if (text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") <
-      text.size() - padding) {
-    return std::nullopt;
-  }
-  Bytes bytes(text.size() / 4 * 3);
-  const int size =
-      EVP_DecodeBlock(bytes.data(), as_bytes(text).data(), static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  bytes.resize(bytes.size() - padding);
-  return bytes;
-}
-
 bool looks_like_pem(ByteView content) {
   const std::string_view text = as_text(content);
   for (std::size_t at = text.find(kBegin); at != std::string_view::npos;

@@ -1,7 +1,6 @@
 // Files of any of the usual kinds, taken apart and named.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +24,6 @@ std::vector<PemBlock> pem_blocks(ByteView content, std::string_view input);
 
 // One block with lines of 64 characters.
 std::string pem(std::string_view label, ByteView der);
-
-// Base64 (RFC 4648, 4) without white space, padded; nothing for what is none.
-std::optional<Bytes> decode_base64(const std::string& text);
 
 // What PEM or DER is, for a message: "a certificate request", "a private key", "a PKCS#12 file";
 // "nothing that hsmith knows".

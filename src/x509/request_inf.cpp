@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "src/base/base64.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
-#include "src/x509/input.h"
 #include "src/x509/name.h"
 
 namespace hsmith::x509 {
@@ -340,8 +340,8 @@ Bytes der_of(const InfEntry& entry, const Reader& reader) {
   if (!text.empty() && text.front() == '{')
     reader.refuse(entry, fmt::format("{}: hsmith reads {{text}}, {{hex}} and Base64",
                                      quoted(text.substr(0, text.find('}') + 1))));
-  const auto bytes = decode_base64(text);
-  if (!bytes) reader.refuse(entry, "its value is neither {text}, {hex} nor Base64");
+  const auto bytes = parse_base64(text);
+  if (!bytes || bytes->empty()) reader.refuse(entry, "its value is neither {text}, {hex} nor Base64");
   return *bytes;
 }
 
