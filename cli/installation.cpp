@@ -93,7 +93,7 @@ void check_chain(const Leaf& leaf, const Inputs& inputs, const InstallOptions& o
   x509::PathOptions path;
   path.time = std::time(nullptr);
   if (!options.trust.empty()) {
-    const auto anchors = x509::read_certificates(read_file(options.trust), quoted(options.trust));
+    const auto anchors = x509::read_anchors(read_file(options.trust), quoted(options.trust));
     const x509::Verdict verdict =
         x509::verify_path(leaf.certificate.get(), inputs.chain, anchors, path);
     if (verdict.ok) return;

@@ -37,16 +37,19 @@ std::vector<Certificate> read_all(const std::vector<std::string>& files) {
 }
 
 std::vector<Certificate> anchors_of(const Options& options, const Context& context) {
-  std::vector<std::string> files =
+  const std::vector<std::string>& files =
       options.trust.empty() ? context.config.trust_anchors : options.trust;
   if (files.empty()) {
     throw Error(Kind::usage, "cert verify: nothing is trusted")
         .hint("add --trust FILE, --trust system, or [trust] anchors in the configuration");
   }
-  for (std::string& file : files) {
-    if (file == "system") file = kSystemAnchors;
+  std::vector<Certificate> anchors;
+  for (const std::string& file : files) {
+    const std::string path = file == "system" ? kSystemAnchors : file;
+    for (Certificate& anchor : x509::read_anchors(read_file(path), quoted(path)))
+      anchors.push_back(std::move(anchor));
   }
-  return read_all(files);
+  return anchors;
 }
 
 Json path_json(const std::vector<Certificate>& chain,

@@ -9,6 +9,7 @@
 #include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
+#include "src/x509/kind.h"
 
 namespace hsmith::cli {
 namespace {
@@ -21,13 +22,20 @@ struct Options {
 ossl::Scheme scheme_of(const audit::Checkpoint& checkpoint, const EVP_PKEY* key) {
   const std::vector<std::string> parts = split(checkpoint.scheme, ':');
   if (parts.size() != 2) throw Error(Kind::malformed, "read the checkpoint: its scheme is damaged");
-  return ossl::choose_scheme(key, parts[0], parts[1]);
+  try {
+    return ossl::choose_scheme(key, parts[0], parts[1]);
+  } catch (const Error& error) {  // not what the user asked for, but what the file says
+    throw Error(Kind::malformed,
+                fmt::format("read the checkpoint: its scheme is damaged: {}", error.what()));
+  }
 }
 
 // The checkpoint's place, once its signature is proved with the certificate that the user trusts.
 audit::Position trusted_position(const Options& options) {
-  const audit::Checkpoint checkpoint =
-      audit::parse_checkpoint(read_file(options.checkpoint), quoted(options.checkpoint));
+  const Bytes content = read_file(options.checkpoint);
+  if (x509::kind_of(content) != "a JSON file")
+    x509::refuse_kind(content, quoted(options.checkpoint), "a checkpoint of the audit log");
+  const audit::Checkpoint checkpoint = audit::parse_checkpoint(content, quoted(options.checkpoint));
   const ossl::Certificate certificate =
       x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
   EVP_PKEY* key = x509::public_key_of(certificate.get());

@@ -8,8 +8,8 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
-#include "src/x509/input.h"
 #include "src/x509/path.h"
+#include "src/x509/public_key.h"
 #include "tokens/keys.h"
 
 namespace hsmith::cli {
@@ -34,17 +34,6 @@ ossl::PKey key_from_token(const Options& options, Context& context) {
   return tokens::public_key_of(token, tokens::find_one(token, selector));
 }
 
-ossl::PKey key_from_file(const std::string& path) {
-  const Bytes content = read_file(path);
-  if (!x509::looks_like_pem(content)) return ossl::public_key_from_spki(content);
-  const auto blocks = x509::pem_blocks(content, path);
-  if (blocks.size() == 1 && blocks.front().label == "PUBLIC KEY")
-    return ossl::public_key_from_spki(blocks.front().der);
-  throw Error(Kind::malformed,
-              fmt::format("read {}: expected one public key, this is {}", quoted(path),
-                          blocks.empty() ? "no PEM" : x509::kind_of_pem(blocks.front().label)));
-}
-
 ossl::PKey key_of(const Options& options, Context& context) {
   const int named =
       !options.key.empty() + !options.certificate.empty() + !options.public_key.empty();
@@ -52,7 +41,8 @@ ossl::PKey key_of(const Options& options, Context& context) {
     throw Error(Kind::usage, "verify: name the signer with exactly one of --key, --cert, --public");
   }
   if (!options.key.empty()) return key_from_token(options, context);
-  if (!options.public_key.empty()) return key_from_file(options.public_key);
+  if (!options.public_key.empty())
+    return x509::read_public_key(read_file(options.public_key), quoted(options.public_key));
   const ossl::Certificate certificate =
       x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
   return ossl::share(x509::public_key_of(certificate.get()));
@@ -74,7 +64,7 @@ std::string certificate_problem(const Options& options) {
   if (options.trust.empty()) return "";
   const auto chain =
       x509::read_certificates(read_file(options.certificate), quoted(options.certificate));
-  const auto anchors = x509::read_certificates(read_file(options.trust), quoted(options.trust));
+  const auto anchors = x509::read_anchors(read_file(options.trust), quoted(options.trust));
   x509::PathOptions path;
   path.time = std::time(nullptr);
   const x509::Verdict verdict = x509::verify_path(chain.front().get(), chain, anchors, path);

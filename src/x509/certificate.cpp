@@ -22,7 +22,7 @@ using Cms = std::unique_ptr<CMS_ContentInfo, ossl::Deleter<CMS_ContentInfo_free>
 using Certificates = std::vector<ossl::Certificate>;
 
 [[noreturn]] void refuse(std::string_view input, std::string_view cause) {
-  throw Error(Kind::malformed, fmt::format("read {}: {}", quoted(input), cause));
+  throw Error(Kind::malformed, fmt::format("read {}: {}", input, cause));
 }
 
 bool is_pkcs7(ByteView der) { return kind_of_der(der) == "a PKCS#7 or CMS file"; }
@@ -120,12 +120,7 @@ ossl::Certificate certificate_from_der(ByteView der, std::string_view input) {
   const unsigned char* at = der.data();
   ossl::Certificate certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
   ossl::clear_errors();
-  if (certificate == nullptr) {
-    const std::string kind = kind_of_der(der);
-    refuse(input, kind == "a certificate" || kind == "nothing that hsmith knows"
-                      ? "it is no certificate, or a damaged one"
-                      : fmt::format("this is {}, expected a certificate", kind));
-  }
+  if (certificate == nullptr) refuse_kind(der, input, "a certificate");
   if (at != der.data() + der.size()) {
     refuse(input, fmt::format("{} bytes follow the certificate",
                               der.size() - static_cast<std::size_t>(at - der.data())));
@@ -152,10 +147,21 @@ std::vector<ossl::Certificate> read_certificates(ByteView content, std::string_v
       refuse(input, fmt::format("it holds more than {} certificates", kMostCertificates));
     }
   }
-  if (found.empty()) {
-    const std::string kind =
-        blocks.empty() ? "text without a PEM block" : kind_of_pem(blocks.front().label);
-    refuse(input, fmt::format("this is {}, expected a certificate", kind));
+  if (found.empty()) refuse_kind(content, input, "a certificate");
+  return found;
+}
+
+std::vector<ossl::Certificate> read_anchors(ByteView content, std::string_view input) {
+  Certificates found = read_certificates(content, input);
+  for (const ossl::Certificate& anchor : found) {
+    const bool damaged =
+        X509_self_signed(anchor.get(), 0) == 1 && X509_self_signed(anchor.get(), 1) == 0;
+    ossl::clear_errors();
+    if (damaged) {
+      refuse(input, fmt::format("the certificate of {} is signed by itself, but the signature does "
+                                "not verify: it is damaged",
+                                name_text(X509_get_subject_name(anchor.get()))));
+    }
   }
   return found;
 }

@@ -18,6 +18,10 @@ namespace hsmith::x509 {
 // `input` and what it holds instead.
 std::vector<ossl::Certificate> read_certificates(ByteView content, std::string_view input);
 
+// The same for a file of trusted certificates: one that is signed by itself, but not rightly, was
+// damaged, and is refused, although no path needs its signature.
+std::vector<ossl::Certificate> read_anchors(ByteView content, std::string_view input);
+
 // Exactly one certificate; several are malformed.
 ossl::Certificate read_certificate(ByteView content, std::string_view input);
 

@@ -1,18 +1,13 @@
 #include "src/x509/input.h"
 
-#include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <optional>
 #include <utility>
 
 #include "src/base/base64.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/ossl/check.h"
-#include "src/ossl/handles.h"
 
 namespace hsmith::x509 {
 namespace {
@@ -22,8 +17,6 @@ constexpr std::string_view kBegin = "-----BEGIN ";
 constexpr std::string_view kEnd = "-----END ";
 constexpr std::string_view kDashes = "-----";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
-using RevocationList = std::unique_ptr<X509_CRL, ossl::Deleter<X509_CRL_free>>;
 
 // Gives the lines of a text one by one: ends are LF, CRLF or CR.
 class Lines {
@@ -63,7 +56,7 @@ std::optional<std::string> label_of(std::string_view line, std::string_view star
 }
 
 [[noreturn]] void refuse_line(std::string_view input, std::size_t line, std::string_view cause) {
-  throw Error(Kind::malformed, fmt::format("read {}: line {}: {}", quoted(input), line, cause));
+  throw Error(Kind::malformed, fmt::format("read {}: line {}: {}", input, line, cause));
 }
 
 // Reads up to the end line of the block that has begun.
@@ -86,36 +79,6 @@ PemBlock read_block(Lines& lines, std::string label, std::string_view input) {
     if (!secret) encoded += line;
   }
   refuse_line(input, first, fmt::format("the {} that begins here has no end line", label));
-}
-
-// Tag and header size of an element, also in BER's indefinite form; enough to tell files apart.
-struct Header {
-  int tag = -1;
-  std::size_t size = 0;
-};
-Header header_at(ByteView bytes) {
-  if (bytes.size() < 2) return {};
-  const unsigned char length = bytes[1];
-  const std::size_t extra = length < 0x80 ? 0 : length & 0x7fu;
-  if (extra > 4 || bytes.size() < 2 + extra) return {};
-  return {bytes[0], 2 + extra};
-}
-
-// What stands after an INTEGER at the start of a SEQUENCE: keys and PKCS#12 begin so.
-std::string kind_after_version(ByteView bytes) {
-  if (bytes.size() < 3 || bytes[1] != 1) return "";
-  const int version = bytes[2];
-  const int next = header_at(bytes.subspan(3)).tag;
-  if (version == 3 && next == 0x30) return "a PKCS#12 file";
-  if (version <= 1 && (next == 0x30 || next == 0x02 || next == 0x04)) return "a private key";
-  return "";
-}
-
-template <typename Handle, auto D2i>
-bool parses(ByteView der) {
-  const unsigned char* at = der.data();
-  const Handle object(D2i(nullptr, &at, static_cast<long>(der.size())));
-  return object != nullptr;
 }
 
 }  // namespace
@@ -152,56 +115,6 @@ std::string pem(std::string_view label, ByteView der) {
   std::string text = fmt::format("-----BEGIN {}-----\n", label);
   for (std::size_t at = 0; at < encoded.size(); at += 64) text += encoded.substr(at, 64) + "\n";
   return text + fmt::format("-----END {}-----\n", label);
-}
-
-std::string kind_of_pem(std::string_view label) {
-  static constexpr std::array<std::pair<std::string_view, const char*>, 11> kLabels{{
-      {"CERTIFICATE", "a certificate"},
-      {"X509 CERTIFICATE", "a certificate"},
-      {"TRUSTED CERTIFICATE", "a certificate"},
-      {"CERTIFICATE REQUEST", "a certificate request"},
-      {"NEW CERTIFICATE REQUEST", "a certificate request"},
-      {"X509 CRL", "a certificate revocation list"},
-      {"PKCS7", "a PKCS#7 file"},
-      {"CMS", "a CMS file"},
-      {"PKCS #7 SIGNED DATA", "a PKCS#7 file"},
-      {"PUBLIC KEY", "a public key"},
-      {"ATTRIBUTE CERTIFICATE", "an attribute certificate"},
-  }};
-  for (const auto& [known, kind] : kLabels) {
-    if (label == known) return kind;
-  }
-  if (label.find("PRIVATE KEY") != std::string_view::npos) return "a private key";
-  return fmt::format("PEM of the type {}", quoted(label));
-}
-
-std::string kind_of_der(ByteView der) {
-  // What Windows programs write as "text".
-  const std::string_view start = as_text(der).substr(0, 2);
-  if (start == "\xff\xfe" || start == "\xfe\xff") return "UTF-16 text";
-  const Header outer = header_at(der);
-  if (outer.tag != 0x30) return "nothing that hsmith knows";
-  const ByteView inside = der.subspan(outer.size);
-  const Header first = header_at(inside);
-  if (first.tag == 0x06) return "a PKCS#7 or CMS file";
-  if (first.tag == 0x02) {
-    const std::string kind = kind_after_version(inside);
-    return kind.empty() ? "nothing that hsmith knows" : kind;
-  }
-  std::string kind = "nothing that hsmith knows";
-  if (parses<ossl::Certificate, d2i_X509>(der)) {
-    kind = "a certificate";
-  } else if (parses<ossl::Request, d2i_X509_REQ>(der)) {
-    kind = "a certificate request";
-  } else if (parses<RevocationList, d2i_X509_CRL>(der)) {
-    kind = "a certificate revocation list";
-  } else if (parses<ossl::PKey, d2i_PUBKEY>(der)) {
-    kind = "a public key";
-  } else if (header_at(inside.subspan(std::min(first.size, inside.size()))).tag == 0x06) {
-    kind = "an encrypted private key";
-  }
-  ossl::clear_errors();
-  return kind;
 }
 
 std::size_t der_element_size(ByteView der) {

@@ -1,4 +1,4 @@
-// Files of any of the usual kinds, taken apart and named.
+// Files of the usual encodings, taken apart.
 #pragma once
 
 #include <string>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/base/bytes.h"
+#include "src/x509/kind.h"
 
 namespace hsmith::x509 {
 
@@ -19,16 +20,12 @@ struct PemBlock {
 bool looks_like_pem(ByteView content);
 
 // The PEM blocks of a text; what stands between them is skipped, as are a byte order mark and
-// carriage returns. Throws malformed with `input` and the line. At most 10,000 blocks.
+// carriage returns. Throws malformed with `input`, as refuse_kind, and the line. At most 10,000
+// blocks.
 std::vector<PemBlock> pem_blocks(ByteView content, std::string_view input);
 
 // One block with lines of 64 characters.
 std::string pem(std::string_view label, ByteView der);
-
-// What PEM or DER is, for a message: "a certificate request", "a private key", "a PKCS#12 file";
-// "nothing that hsmith knows".
-std::string kind_of_pem(std::string_view label);
-std::string kind_of_der(ByteView der);
 
 // The length of the DER element at the start, header included. 0: no complete element, or not in
 // the shortest form.

@@ -130,7 +130,7 @@ Profile load_profile(std::string_view name, const std::string& folder) {
 }
 
 Profile parse_profile(std::string_view toml, std::string_view name, std::string_view source) {
-  const std::string document = fmt::format("the profile {}", source);
+  const std::string document = fmt::format("the profile {}", quoted(source));
   const toml::table table = parse_toml(toml, document);
   Profile profile;
   profile.name = name;

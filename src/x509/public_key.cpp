@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
+#include "src/x509/input.h"
 
 namespace hsmith::x509 {
 namespace {
@@ -118,6 +119,21 @@ int digest_nid_of(const X509_ALGOR* algorithm) {
   if (parameters->hashAlgorithm == nullptr) return NID_sha1;  // RFC 4055, 3.1: the default
   X509_ALGOR_get0(&object, nullptr, nullptr, parameters->hashAlgorithm);
   return OBJ_obj2nid(object);
+}
+
+ossl::PKey read_public_key(ByteView content, std::string_view input) {
+  constexpr std::string_view kExpected = "a public key";
+  Bytes der(content.begin(), content.end());
+  if (looks_like_pem(content)) {
+    std::vector<PemBlock> blocks = pem_blocks(content, input);
+    if (blocks.size() != 1 || kind_of_pem(blocks.front().label) != kExpected)
+      refuse_kind(content, input, kExpected);
+    der = std::move(blocks.front().der);
+  }
+  if (kind_of_der(der) != kExpected) refuse_kind(content, input, kExpected);
+  if (der_element_size(der) != der.size())
+    throw Error(Kind::malformed, fmt::format("read {}: bytes follow the public key", input));
+  return ossl::public_key_from_spki(der);
 }
 
 }  // namespace hsmith::x509

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "src/base/bytes.h"
 #include "src/ossl/handles.h"
 
 namespace hsmith::x509 {
@@ -31,5 +32,9 @@ int digest_nid_of(const X509_ALGOR* algorithm);
 
 // The dotted form.
 std::string oid_text(const ASN1_OBJECT* object);
+
+// One public key: PEM ("PUBLIC KEY") or the DER of a SubjectPublicKeyInfo. `input` as refuse_kind
+// has it. Throws malformed.
+ossl::PKey read_public_key(ByteView content, std::string_view input);
 
 }  // namespace hsmith::x509

@@ -20,7 +20,7 @@ bool is_request_label(std::string_view label) {
 }
 
 [[noreturn]] void refuse(std::string_view input, std::string_view cause) {
-  throw Error(Kind::malformed, fmt::format("read {}: {}", quoted(input), cause));
+  throw Error(Kind::malformed, fmt::format("read {}: {}", input, cause));
 }
 
 ossl::Request request_from_der(ByteView der, std::string_view input) {
@@ -28,12 +28,7 @@ ossl::Request request_from_der(ByteView der, std::string_view input) {
   const unsigned char* at = der.data();
   ossl::Request request(d2i_X509_REQ(nullptr, &at, static_cast<long>(der.size())));
   ossl::clear_errors();
-  if (request == nullptr) {
-    const std::string kind = kind_of_der(der);
-    refuse(input, kind == "a certificate request"
-                      ? "the certificate request is damaged"
-                      : fmt::format("this is {}, expected a certificate request", kind));
-  }
+  if (request == nullptr) refuse_kind(der, input, "a certificate request");
   if (at != der.data() + der.size()) {
     refuse(input, fmt::format("{} bytes follow the certificate request",
                               der.size() - static_cast<std::size_t>(at - der.data())));
@@ -184,11 +179,7 @@ ossl::Request parse_request(ByteView content, std::string_view input) {
   const std::vector<PemBlock> blocks = pem_blocks(content, input);
   const auto is_request = [](const PemBlock& block) { return is_request_label(block.label); };
   const auto found = std::count_if(blocks.begin(), blocks.end(), is_request);
-  if (found == 0) {
-    const std::string kind =
-        blocks.empty() ? "text without a PEM block" : kind_of_pem(blocks.front().label);
-    refuse(input, fmt::format("this is {}, expected a certificate request", kind));
-  }
+  if (found == 0) refuse_kind(content, input, "a certificate request");
   if (found > 1)
     refuse(input, fmt::format("it holds {} certificate requests, expected one", found));
   return request_from_der(std::find_if(blocks.begin(), blocks.end(), is_request)->der, input);

@@ -150,9 +150,10 @@ TEST_F(Certificates, SayWhatElseAFileHolds) {
   EXPECT_THAT(refusal(text_of_bytes(empty_p7b)), HasSubstr("holds no certificate"));
   p7b.push_back(0);
   EXPECT_THAT(refusal(text_of_bytes(p7b)), HasSubstr("1 bytes follow the PKCS#7 file"));
-  EXPECT_THAT(refusal("hello"), HasSubstr("no certificate, or a damaged one"));
+  EXPECT_THAT(refusal("hello"),
+              HasSubstr("this is text without a PEM block, expected a certificate"));
   EXPECT_THAT(refusal("a\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-              HasSubstr("no certificate, or a damaged one"));
+              HasSubstr("this is damaged, or not a certificate"));
   EXPECT_THAT(refusal("\xff\xfe-"), HasSubstr("this is UTF-16 text, expected a certificate"));
   EXPECT_THAT(error_of([&] { read_certificate(as_bytes(pem + pem), "f"); }).what(),
               HasSubstr("it holds 2 certificates, expected one"));

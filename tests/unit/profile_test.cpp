@@ -69,7 +69,7 @@ TEST(Profile, SaysFileLineAndNearestKey) {
   const std::string file = folder.write("bad.toml", "description = \"x\"\n\n[usage]\nrsaa = []\n");
   const Error error = error_of([&] { load_profile("bad", folder.path().string()); });
   EXPECT_EQ(error.kind(), Kind::configuration);
-  EXPECT_EQ(error.what(), "read the profile " + file + ", line 4: usage.rsaa is not known");
+  EXPECT_EQ(error.what(), "read the profile \"" + file + "\", line 4: usage.rsaa is not known");
   EXPECT_EQ(error.hint(), "did you mean usage.rsa?");
 }
 
@@ -97,7 +97,7 @@ TEST(Profile, RefusesWhatItCannotUse) {
   for (const auto& [toml, message] : cases) {
     const Error error = error_of([&, text = toml] { parse_profile(text, "t", "t.toml"); });
     EXPECT_EQ(error.kind(), Kind::configuration) << toml;
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("read the profile t.toml, "), HasSubstr(message)));
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("read the profile \"t.toml\", "), HasSubstr(message)));
   }
 }
 

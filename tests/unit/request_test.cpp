@@ -156,7 +156,7 @@ TEST(Request, SaysWhatElseAFileHolds) {
     std::string text;
     const char* message;
   } cases[] = {
-      {"", "read \"f\": it is empty"},
+      {"", "read f: it is empty"},
       {certificate, "this is a certificate, expected a certificate request"},
       {std::string(certificate_bytes.begin(), certificate_bytes.end()),
        "this is a certificate, expected a certificate request"},
@@ -165,7 +165,7 @@ TEST(Request, SaysWhatElseAFileHolds) {
        "this is a private key, expected a certificate request"},
       {pem + pem, "it holds 2 certificate requests"},
       {std::string(trailing.begin(), trailing.end()), "1 bytes follow the certificate request"},
-      {"hello", "this is nothing that hsmith knows"},
+      {"hello", "this is text without a PEM block, expected a certificate request"},
       {"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n", "line 1: the CERTIFICATE REQUEST"},
       {"-----BEGIN CERTIFICATE REQUEST-----\nA*==\n-----END CERTIFICATE REQUEST-----\n",
        "is not Base64"},

@@ -1,0 +1,79 @@
+"""The commands that read a file or a name, and what each takes. A new command is a line here."""
+import hashlib
+import subprocess
+from dataclasses import dataclass
+
+NAMING = frozenset({2, 5, 7, 10})  # what a wrong name may end with
+WITHOUT_END = ("zeros", "endless-fifo", "sparse")
+CERTIFICATES = ("a certificate", "a PKCS#7 or CMS file")
+
+
+@dataclass(frozen=True)
+class Command:
+    """`words`: the command line, {} is the input: ./bad, unless it is a `uri`."""
+    words: str
+    valid: tuple = ()          # good inputs: the prefixes and flipped bits of each are tried
+    expects: str = ""          # what a refusal of another kind says that it wants
+    takes: tuple = ()          # the kinds that are not refused as such
+    same: object = None        # (content, data, data of the good input) -> a complaint about exit 0, or ""
+    status: int = 0            # with a good input
+    statuses: frozenset = frozenset({3, 6, 7, 10})  # with a bad one
+    output: str = ""           # a file that the command writes
+    place: str = "./bad"       # where the input has to be, seen from the working folder
+    skips: tuple = ()          # specials that are right for it
+    any_content: bool = False  # content does not matter: only what cannot be read is refused
+    uri: bool = False
+
+    @property
+    def name(self):
+        return self.words.replace("{}", "X")
+
+
+def same_answer(content, data, good):
+    return "" if data == good else f"the answer is another one than for the good input: {data}"
+
+
+def another_profile(content, data, good):
+    """A profile that says something else is a good one as well; it must not be taken for text, though."""
+    return "" if b"\0" not in content else "a profile with a NUL was taken"
+
+
+def as_openssl_reads_it(content, data, good):
+    """What is shown without being verified must at least be what stands there."""
+    kind = "pem" if b"-----BEGIN" in content else "der"
+    read = subprocess.run(["openssl", "x509", "-inform", kind, "-outform", "der"], input=content, capture_output=True)
+    if read.returncode != 0:
+        return "openssl finds no certificate in it"
+    fingerprint = hashlib.sha256(read.stdout).hexdigest()
+    return "" if data.get("sha256") == fingerprint else f"openssl reads the certificate {fingerprint}"
+
+
+COMMANDS = [
+    Command("cert show {}", ("web.der", "web.pem"), "a certificate", CERTIFICATES, as_openssl_reads_it),
+    Command("cert match {}", ("web.der", "web.pem"), "a certificate", CERTIFICATES,
+            statuses=frozenset({3, 5, 6, 7, 10})),
+    Command("cert install {} --chain ca.pem", ("web.der", "web.p7b"), "a certificate", CERTIFICATES),
+    Command("cert install ./web.pem --chain {}", ("ca.der",), "a certificate", CERTIFICATES),
+    Command("request complete ./web.pem --trust {}", ("ca.der",), "a certificate", CERTIFICATES),
+    Command("cert verify {} --trust ca.pem", ("web.der", "web.pem", "web.p7b"), "a certificate", CERTIFICATES),
+    Command("cert verify ./web.pem --trust {}", ("ca.der",), "a certificate", CERTIFICATES),
+    Command("cert verify ./web.pem --trust ca.pem --untrusted {}", ("ca.der",), "a certificate", CERTIFICATES),
+    Command("request show {}", ("web.csr", "web.csr.der"), "a certificate request", ("a certificate request",)),
+    Command("request check {}", ("web.csr.der",), "a certificate request", ("a certificate request",)),
+    Command("verify --public {} note.sig note", ("public.der", "public.pem"), "a public key", ("a public key",)),
+    Command("verify --cert {} note.sig note", ("ca.der",), "a certificate", CERTIFICATES),
+    Command("verify --cert ca.pem {} note", ("note.sig",)),
+    Command("verify --cert ca.pem note.sig {}", ("note",), any_content=True, skips=WITHOUT_END),
+    Command("log verify --checkpoint {} --cert mail.pem", ("checkpoint",), "a checkpoint of the audit log", ("a JSON file",)),
+    Command("log verify --checkpoint checkpoint --cert {}", ("mail.der",), "a certificate", CERTIFICATES),
+    Command("key list --config {}", ("config.toml",), statuses=frozenset({0, 2, 5, 6, 7}), skips=("zeros",)),
+    Command("request new web --cn x -o made --profile bad", ("profile.toml",), place="../../home/hsmith/profiles/bad.toml",
+            output="made", statuses=frozenset({0, 2, 6, 7}), same=another_profile, skips=("missing",)),
+    Command("request new web --cn x -o made --ext 1.2.3.4:{}", (), "", output="made"),
+    Command("sign --key web -o made {}", ("note",), any_content=True, skips=WITHOUT_END, output="made"),
+    Command("sign --key web --prehashed --digest sha256 -o made {}", (), any_content=True, output="made"),
+    *(Command(words, ("key.uri",), uri=True, statuses=NAMING, output="made" if "made" in words else "") for words in (
+        "key show {}", "key public {}", "cert match ./mail.pem {}", "sign --key {} -o made note", "token info --token {}",
+        "use {} --for openssl")),
+    Command("cert show {}", ("cert.uri",), uri=True, statuses=NAMING),
+]
