@@ -248,14 +248,16 @@ Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView d
   });
 }
 
-Secret Session::decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView ciphertext,
-                        const std::function<void()>& authenticate) const {
+void Session::begin_decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key) const {
   CK_MECHANISM view = mechanism.view();
   check(
       module_->call(
           "C_DecryptInit", [&] { return module_->functions().C_DecryptInit(handle_, &view, key); },
           [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
       "C_DecryptInit");
+}
+
+Secret Session::decrypt(ByteView ciphertext, const std::function<void()>& authenticate) const {
   if (authenticate) authenticate();
   return Secret::take(answer_of("C_Decrypt", [&](unsigned char* out, CK_ULONG* size) {
     return module_->call(
@@ -266,6 +268,26 @@ Secret Session::decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteVi
         },
         [&] { return fmt::format("ciphertext [{}], plaintext ***", ciphertext.size()); });
   }));
+}
+
+CK_OBJECT_HANDLE Session::unwrap(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView wrapped,
+                                 const Template& unwrapped) const {
+  CK_MECHANISM view = mechanism.view();
+  std::vector<CK_ATTRIBUTE> attributes = unwrapped.view();
+  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+  check(module_->call(
+            "C_UnwrapKey",
+            [&] {
+              return module_->functions().C_UnwrapKey(handle_, &view, key, writable(wrapped),
+                                                      wrapped.size(), attributes.data(),
+                                                      attributes.size(), &object);
+            },
+            [&] {
+              return fmt::format("{}, key {}, wrapped [{}]", mechanism_name(view.mechanism), key,
+                                 wrapped.size());
+            }),
+        "C_UnwrapKey");
+  return object;
 }
 
 CK_OBJECT_HANDLE Session::derive(const Mechanism& mechanism, CK_OBJECT_HANDLE key,

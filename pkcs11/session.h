@@ -53,8 +53,12 @@ class Session {
   // before each operation (CKA_ALWAYS_AUTHENTICATE); empty for all others.
   Bytes sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
              const std::function<void()>& authenticate) const;
-  Secret decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView ciphertext,
-                 const std::function<void()>& authenticate) const;
+  // Decryption in two steps: what the first says is about key and mechanism, never about a
+  // ciphertext.
+  void begin_decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key) const;
+  Secret decrypt(ByteView ciphertext, const std::function<void()>& authenticate) const;
+  CK_OBJECT_HANDLE unwrap(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView wrapped,
+                          const Template& unwrapped) const;
   CK_OBJECT_HANDLE derive(const Mechanism& mechanism, CK_OBJECT_HANDLE key,
                           const Template& derived) const;
 

@@ -127,15 +127,15 @@ Template certificate_template(const CertificateFields& fields, const std::string
   return certificate;
 }
 
-Template shared_secret_template(std::size_t size) {
+Template readable_secret_template(std::size_t size) {
   Template secret;
   secret.set_number(CKA_CLASS, CKO_SECRET_KEY)
       .set_number(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
       .set_bool(CKA_TOKEN, false)
       .set_bool(CKA_PRIVATE, true)
       .set_bool(CKA_SENSITIVE, false)
-      .set_bool(CKA_EXTRACTABLE, true)
-      .set_number(CKA_VALUE_LEN, size);
+      .set_bool(CKA_EXTRACTABLE, true);
+  if (size != 0) secret.set_number(CKA_VALUE_LEN, size);
   return secret;
 }
 

@@ -41,7 +41,8 @@ struct CertificateFields {
 };
 pkcs11::Template certificate_template(const CertificateFields& fields, const std::string& label,
                                       ByteView id);
-// A session object that holds the x-coordinate of an ECDH product and can be read.
-pkcs11::Template shared_secret_template(std::size_t size);
+// A session object that holds a secret and can be read: the x-coordinate of an ECDH product, or
+// what was unwrapped, which brings its size along (0).
+pkcs11::Template readable_secret_template(std::size_t size);
 
 }  // namespace hsmith::tokens

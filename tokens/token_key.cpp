@@ -10,7 +10,8 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
-#include "tokens/templates.h"
+#include "tokens/hash_mechanism.h"
+#include "tokens/token_decryption.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -21,24 +22,10 @@ using ossl::Scheme;
 using pkcs11::Mechanism;
 using pkcs11::Template;
 
-struct HashMechanism {
-  const char* digest;
-  CK_MECHANISM_TYPE hash;
-  CK_RSA_PKCS_MGF_TYPE mgf;
-};
-constexpr HashMechanism kHashes[] = {{"sha1", CKM_SHA_1, CKG_MGF1_SHA1},
-                                     {"sha256", CKM_SHA256, CKG_MGF1_SHA256},
-                                     {"sha384", CKM_SHA384, CKG_MGF1_SHA384},
-                                     {"sha512", CKM_SHA512, CKG_MGF1_SHA512}};
-
 Mechanism pss_mechanism(const ossl::DigestType& digest) {
-  for (const HashMechanism& entry : kHashes) {
-    if (std::string_view(digest.name) != entry.digest) continue;
-    return pkcs11::with_parameters(CKM_RSA_PKCS_PSS,
-                                   CK_RSA_PKCS_PSS_PARAMS{entry.hash, entry.mgf, digest.size});
-  }
-  throw Error(Kind::unsupported,
-              fmt::format("RSA-PSS with {} is not a PKCS#11 mechanism", digest.name));
+  const HashMechanism& entry = hash_mechanism(digest);
+  return pkcs11::with_parameters(CKM_RSA_PKCS_PSS,
+                                 CK_RSA_PKCS_PSS_PARAMS{entry.hash, entry.mgf, digest.size});
 }
 
 // EMSA-PKCS1-v1_5 (RFC 8017, 9.2): 00 01 FF…FF 00 DigestInfo, as long as the modulus.
@@ -104,25 +91,20 @@ class TokenKey : public ossl::RemoteKey {
     }
   }
 
-  Secret decrypt_pkcs1(ByteView ciphertext) override {
-    return token_.session->decrypt({CKM_RSA_PKCS, {}}, key_.handle, ciphertext, authenticate());
+  Secret decrypt(const ossl::RsaEncryption& how, ByteView ciphertext) override {
+    return decryption().decrypt(how, ciphertext);
   }
 
-  Secret derive(ByteView peer_point) override {
-    // The point goes raw; tokens that want it as an OCTET STRING (PKCS#11 2.20) get it so.
-    try {
-      return derive_with(peer_point);
-    } catch (const Error& error) {
-      if (error.ckr() != "CKR_MECHANISM_PARAM_INVALID" && error.ckr() != "CKR_ARGUMENTS_BAD") throw;
-      ossl::OctetString wrapped(ASN1_OCTET_STRING_new());
-      ossl::check(wrapped && ASN1_OCTET_STRING_set(wrapped.get(), peer_point.data(),
-                                                   static_cast<int>(peer_point.size())) == 1,
-                  "wrap a point");
-      return derive_with(ossl::der_of(i2d_ASN1_OCTET_STRING, wrapped.get()));
-    }
+  ossl::DecryptedKey decrypt_key(const ossl::RsaEncryption& how, ByteView ciphertext,
+                                 std::size_t size) override {
+    return decryption().decrypt_key(how, ciphertext, size);
   }
+
+  Secret derive(ByteView peer_point) override { return decryption().derive(peer_point); }
 
  private:
+  TokenDecryption decryption() const { return {token_, key_, public_half_.get()}; }
+
   std::function<void()> authenticate() const {
     return key_.always_authenticate ? token_.authenticate : std::function<void()>{};
   }
@@ -161,12 +143,7 @@ class TokenKey : public ossl::RemoteKey {
       try {
         const Bytes block =
             padded_block(public_half_.get(), ossl::digest_info(*scheme.digest, input));
-        const Secret raw =
-            token_.session->decrypt({CKM_RSA_X_509, {}}, key_.handle, block, authenticate());
-        // Some tokens drop leading zeros.
-        Bytes signature(block.size() - std::min(block.size(), raw.size()), 0);
-        signature.insert(signature.end(), raw.reveal().begin(), raw.reveal().end());
-        return signature;
+        return to_bytes(decryption().decrypt({ossl::RsaPadding::none}, block).reveal());
       } catch (const Error& error) {
         if (error.kind() != Kind::unsupported) throw;
       }
@@ -208,18 +185,6 @@ class TokenKey : public ossl::RemoteKey {
     return std::move(*signature);
   }
 
-  Secret derive_with(ByteView point) const {
-    Bytes parameters = to_bytes(point);
-    const CK_ECDH1_DERIVE_PARAMS ecdh{CKD_NULL, 0, nullptr, parameters.size(), parameters.data()};
-    const auto size = static_cast<std::size_t>(EVP_PKEY_get_bits(public_half_.get()) + 7) / 8;
-    const CK_OBJECT_HANDLE secret = token_.session->derive(
-        pkcs11::with_parameters(CKM_ECDH1_DERIVE, ecdh), key_.handle, shared_secret_template(size));
-    static constexpr CK_ATTRIBUTE_TYPE kValue[] = {CKA_VALUE};
-    Secret value = Secret::take(token_.session->get(secret, kValue).bytes(CKA_VALUE));
-    token_.session->destroy(secret);
-    return value;
-  }
-
   OpenToken token_;
   Key key_;
   ossl::PKey public_half_;
@@ -246,15 +211,8 @@ bool proves_by_decryption(TokenKey& key) {
                                    nonce.size()) == 1,
               "encrypt a nonce");
   ciphertext.resize(size);
-  try {
-    return equal(key.decrypt_pkcs1(ciphertext).reveal(), nonce);
-  } catch (const Error& error) {
-    if (error.ckr() == "CKR_ENCRYPTED_DATA_INVALID" || error.ckr() == "CKR_GENERAL_ERROR" ||
-        error.ckr() == "CKR_ENCRYPTED_DATA_LEN_RANGE") {
-      return false;  // what tokens say when the padding under the wrong key is no padding
-    }
-    throw;
-  }
+  const auto decrypted = key.decrypt_key({ossl::RsaPadding::pkcs1}, ciphertext, nonce.size());
+  return decrypted.good && equal(decrypted.key.reveal(), nonce);
 }
 
 bool proves_by_agreement(TokenKey& key) {

@@ -24,6 +24,7 @@ constexpr std::array kKinds{
     KindInfo{Kind::ambiguous, "ambiguous", 5},
     KindInfo{Kind::malformed, "malformed", 6},
     KindInfo{Kind::mismatch, "mismatch", 6},
+    KindInfo{Kind::decryption_failed, "decryption_failed", 6},
     KindInfo{Kind::refused, "refused", 7},
     KindInfo{Kind::unsafe_permissions, "unsafe_permissions", 7},
     KindInfo{Kind::exists, "exists", 8},

@@ -29,6 +29,7 @@ enum class Kind {
   ambiguous,
   malformed,
   mismatch,
+  decryption_failed,
   refused,
   unsafe_permissions,
   exists,

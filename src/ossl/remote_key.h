@@ -7,6 +7,7 @@
 #include "src/base/secret.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/handles.h"
+#include "src/ossl/rsa_padding.h"
 
 namespace hsmith::ossl {
 
@@ -22,10 +23,18 @@ class RemoteKey {
   // carry it: ECDSA as DER.
   virtual Bytes sign(const Scheme& scheme, ByteView digest_or_message) = 0;
 
-  // RSA: undoes PKCS#1 v1.5 (RFC 8017, 7.2.2).
-  virtual Secret decrypt_pkcs1(ByteView ciphertext) = 0;
+  // RSA: the message, or with RsaPadding::none the block, as long as the modulus. The padding that
+  // is asked for and no other: throws decryption_failed when the ciphertext is not padded so, or is
+  // no number below the modulus; unsupported when the key, or where it lives, cannot do it.
+  virtual Secret decrypt(const RsaEncryption& how, ByteView ciphertext) = 0;
 
-  // ECDH with a peer's public point, uncompressed: the x-coordinate of the product (SP 800-56A).
+  // The same for a key of `size` bytes that somebody encrypted. A bad padding is not told apart
+  // here: it gives a random key (rsa_padding.h). To be preferred wherever the size is known.
+  virtual DecryptedKey decrypt_key(const RsaEncryption& how, ByteView ciphertext,
+                                   std::size_t size) = 0;
+
+  // ECDH with a peer's public point, uncompressed: the x-coordinate of the product (SP 800-56A), as
+  // long as the curve's field. Throws malformed for a point that is not on the curve.
   virtual Secret derive(ByteView peer_point) = 0;
 };
 

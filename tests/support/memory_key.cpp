@@ -71,18 +71,26 @@ Bytes MemoryKey::sign(const ossl::Scheme& scheme, ByteView digest_or_message) {
   return signature;
 }
 
-Secret MemoryKey::decrypt_pkcs1(ByteView ciphertext) {
+// The bare operation; as on a token that has nothing else.
+Secret MemoryKey::decrypt(const ossl::RsaEncryption& how, ByteView ciphertext) {
   ++decryptions;
   const ossl::PKeyContext context = context_for(private_key_.get());
   check(EVP_PKEY_decrypt_init(context.get()) == 1, "decrypt");
-  check(EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) == 1, "decrypt");
-  Bytes plain(static_cast<std::size_t>(EVP_PKEY_get_size(private_key_.get())));
-  std::size_t size = plain.size();
-  check(EVP_PKEY_decrypt(context.get(), plain.data(), &size, ciphertext.data(),
+  check(EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_NO_PADDING) == 1, "decrypt");
+  Bytes block(static_cast<std::size_t>(EVP_PKEY_get_size(private_key_.get())));
+  std::size_t size = block.size();
+  check(EVP_PKEY_decrypt(context.get(), block.data(), &size, ciphertext.data(),
                          ciphertext.size()) == 1,
-        "decrypt", Kind::token_failed);
-  plain.resize(size);
-  return Secret::take(std::move(plain));
+        "decrypt", Kind::decryption_failed);
+  const Secret whole = Secret::take(std::move(block));
+  auto message = ossl::unpad(how, whole.reveal());
+  if (!message) throw Error(Kind::decryption_failed, "decrypt: the padding is bad");
+  return std::move(*message);
+}
+
+ossl::DecryptedKey MemoryKey::decrypt_key(const ossl::RsaEncryption& how, ByteView ciphertext,
+                                          std::size_t size) {
+  return ossl::unpad_key(how, decrypt({ossl::RsaPadding::none}, ciphertext).reveal(), size);
 }
 
 Secret MemoryKey::derive(ByteView peer_point) {

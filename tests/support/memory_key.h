@@ -18,7 +18,9 @@ class MemoryKey : public ossl::RemoteKey {
 
   EVP_PKEY* public_key() const override { return public_key_.get(); }
   Bytes sign(const ossl::Scheme& scheme, ByteView digest_or_message) override;
-  Secret decrypt_pkcs1(ByteView ciphertext) override;
+  Secret decrypt(const ossl::RsaEncryption& how, ByteView ciphertext) override;
+  ossl::DecryptedKey decrypt_key(const ossl::RsaEncryption& how, ByteView ciphertext,
+                                 std::size_t size) override;
   Secret derive(ByteView peer_point) override;
 
   // The software key itself; borrowed.

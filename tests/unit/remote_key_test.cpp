@@ -298,7 +298,7 @@ TEST(RemoteKey, InMemoryDecryptsWhatWasEncryptedToIt) {
   Bytes sealed(256);
   std::size_t size = sealed.size();
   ASSERT_EQ(EVP_PKEY_encrypt(context.get(), sealed.data(), &size, as_bytes("secret").data(), 6), 1);
-  EXPECT_EQ(as_text(memory->decrypt_pkcs1(sealed).reveal()), "secret");
+  EXPECT_EQ(as_text(memory->decrypt({RsaPadding::pkcs1}, sealed).reveal()), "secret");
   EXPECT_EQ(memory->decryptions, 1);
 }
 
