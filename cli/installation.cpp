@@ -7,10 +7,13 @@
 #include "cli/changes.h"
 #include "cli/key_output.h"
 #include "cli/pending.h"
+#include "cli/renewal.h"
+#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 #include "src/x509/path.h"
+#include "src/x509/renewal.h"
 #include "tokens/certificates.h"
 #include "tokens/reading.h"
 #include "tokens/token_key.h"
@@ -80,6 +83,8 @@ void check_time(const Leaf& leaf, Context& context) {
     context.warn(fmt::format("the certificate of {} is not valid before {}", leaf.facts.subject,
                              rfc3339(leaf.facts.not_before)));
   }
+  if (const auto problem = x509::too_long_lifetime(leaf.facts))
+    context.warn(fmt::format("the certificate of {}: {}", leaf.facts.subject, *problem));
 }
 
 std::string first_problem(const x509::Verdict& verdict) {
@@ -121,49 +126,43 @@ void compare_with_request(const Leaf& leaf, Context& context) {
     context.warn(line);
 }
 
-// Another certificate under the key's label would make every name ambiguous.
-void check_place(const tokens::Inventory& inventory, const tokens::Key& key, const Leaf& leaf) {
-  const Bytes der = x509::certificate_der(leaf.certificate.get());
-  for (const auto& there : tokens::objects_of(inventory, key).certificates) {
-    if (there.der == der) continue;
-    throw Error(Kind::exists,
-                fmt::format("install the certificate of {}: {} has another one already",
-                            leaf.facts.subject, key.uri))
-        .hint("look at it with hsmith cert show, delete it with: hsmith cert delete")
-        .candidates({there.uri});
-  }
-}
-
 struct Job {
   const Leaf* leaf;
   const tokens::Key* key;
-  bool there;
+  bool there = false;
+  std::optional<Succession> succession;
+  // The label that the certificate has in the end.
+  const std::string& label() const { return succession ? succession->name : key->label; }
 };
 
 Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Leaf& leaf) {
-  const tokens::Key& key = tokens::key_of_certificate(inventory, leaf.certificate.get(), leaf.name);
-  check_place(inventory, key, leaf);
-  const Bytes der = x509::certificate_der(leaf.certificate.get());
-  for (const auto& there : tokens::objects_of(inventory, key).certificates) {
-    if (there.der == der && there.id == key.id && there.label == key.label)
-      return {&leaf, &key, true};
-  }
-  if (!tokens::holds_private_half(token, key, x509::public_key_of(leaf.certificate.get()))) {
+  X509* certificate = leaf.certificate.get();
+  const tokens::Key& key = tokens::key_of_certificate(inventory, certificate, leaf.name);
+  Job job{
+      .leaf = &leaf, .key = &key, .succession = succession_of(token, inventory, key, certificate)};
+  const Bytes der = x509::certificate_der(certificate);
+  for (const auto& there : tokens::objects_of(inventory, key).certificates)
+    job.there |= there.der == der && there.id == key.id && there.label == key.label;
+  if (!job.there && !tokens::holds_private_half(token, key, x509::public_key_of(certificate))) {
     throw Error(Kind::mismatch,
                 fmt::format("install the certificate of {}: the private key {} does not fit it",
                             leaf.facts.subject, key.uri));
   }
-  return {&leaf, &key, false};
+  return job;
 }
 
 void install_one(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Job& job,
                  Context& context) {
   X509* certificate = job.leaf->certificate.get();
-  const Json facts{{"label", json_text(job.key->label)},
-                   {"id", hex(job.key->id)},
-                   {"certificate", hex(x509::certificate_der(certificate))}};
-  undertake(context, token.info, facts,
-            [&](Undertaking&) { return tokens::install(token, inventory, *job.key, certificate); });
+  Json facts{{"label", json_text(job.key->label)},
+             {"id", hex(job.key->id)},
+             {"certificate", hex(x509::certificate_der(certificate))}};
+  if (job.succession) facts["succession"] = succession_facts(*job.succession);
+  undertake(context, token.info, facts, [&](Undertaking&) {
+    const auto installed = tokens::install(token, inventory, *job.key, certificate);
+    if (job.succession) succeed(token, *job.succession);
+    return installed;
+  });
 }
 
 }  // namespace
@@ -192,16 +191,19 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
   for (const Leaf& leaf : inputs.leaves) {
     jobs.push_back(prepare(token, inventory, leaf));
     compare_with_request(leaf, context);
-    if (!jobs.back().there)
-      changes.push_back(
-          {Change::Kind::create,
-           fmt::format("certificate of {} beside {}", leaf.facts.subject, jobs.back().key->uri)});
+    const Job& job = jobs.back();
+    if (!job.there)
+      changes.push_back({Change::Kind::create, fmt::format("certificate of {} beside {}",
+                                                           leaf.facts.subject, job.key->uri)});
+    if (job.succession) {
+      for (Change& change : changes_of(*job.succession)) changes.push_back(std::move(change));
+    }
   }
   if (context.options.plan) return planned(changes);
   Outcome outcome;
   outcome.data["certificates"] = Json::array();
   for (const Job& job : jobs) {
-    if (!job.there) install_one(token, inventory, job, context);
+    if (!job.there || job.succession) install_one(token, inventory, job, context);
     tokens::while_doing(
         fmt::format("install the certificate of {}: it is done, but its request is still kept",
                     job.key->uri),
@@ -210,12 +212,20 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
                                 x509::public_key_of(job.leaf->certificate.get()));
         });
     const std::string uri =
-        tokens::object_uri(token, job.key->label, job.key->id, tokens::ObjectType::cert);
-    outcome.data["certificates"].push_back({{"uri", uri},
-                                            {"subject", json_text(job.leaf->facts.subject)},
-                                            {"installed", !job.there},
-                                            {"expires", rfc3339(job.leaf->facts.not_after)}});
+        tokens::object_uri(token, job.label(), job.key->id, tokens::ObjectType::cert);
+    Json json{{"uri", uri},
+              {"subject", json_text(job.leaf->facts.subject)},
+              {"installed", !job.there},
+              {"expires", rfc3339(job.leaf->facts.not_after)}};
     outcome.text += fmt::format("{} {}\n", uri, job.there ? "is there already" : "is installed");
+    if (job.succession) {
+      const std::string replaced = replaced_label(job.succession->name);
+      json["replaced"] = json_text(replaced);
+      outcome.text += fmt::format(
+          "what it replaces is {} now; when nobody uses it any more: hsmith cert retire {}\n",
+          quoted(replaced), shell_word(job.succession->name));
+    }
+    outcome.data["certificates"].push_back(std::move(json));
   }
   return outcome;
 }

@@ -67,9 +67,22 @@ Outcome deliver_request(const RequestOutput& output, const tokens::Key& key, con
   return outcome;
 }
 
+Outcome request_by_present_key(const tokens::Reach& way, const tokens::OpenToken& token,
+                               const tokens::Key& key, const RequestOutput& output,
+                               const MakeRequest& make, Context& context) {
+  if (context.options.plan)
+    return planned({{Change::Kind::create, fmt::format("request {} by {}", output.file, key.uri)}});
+  const auto request = [&] { return deliver_request(output, key, make(key), context); };
+  if (key.sign != false) return request();
+  // Such a key may have to be made able to sign for this moment: a change of the token.
+  const auto lock = tokens::lock_token(way, token.info);
+  const Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}, {"may_sign", false}};
+  return undertake(context, token.info, facts, [&](Undertaking&) { return request(); });
+}
+
 Outcome request_by_new_key(const tokens::Reach& way, const tokens::OpenToken& token,
                            const tokens::KeySpec& spec, const RequestOutput& output,
-                           const std::function<Bytes(const tokens::Key&)>& make, Context& context) {
+                           const MakeRequest& make, Context& context) {
   const auto lock = tokens::lock_token(way, token.info);
   tokens::check_free(token, spec.label, {});
   if (context.options.plan) {

@@ -23,10 +23,17 @@ void check_request_output(const RequestOutput& output, const Context& context);
 Outcome deliver_request(const RequestOutput& output, const tokens::Key& key, const Bytes& der,
                         Context& context);
 
+using MakeRequest = std::function<Bytes(const tokens::Key&)>;
+
+// Makes a request by a key that is there (DER) and delivers it. With --plan only says so.
+Outcome request_by_present_key(const tokens::Reach& way, const tokens::OpenToken& token,
+                               const tokens::Key& key, const RequestOutput& output,
+                               const MakeRequest& make, Context& context);
+
 // Makes a key, a request by it (DER) and delivers that; a request that fails takes the key with
 // it. With --plan only says so. The label must be free.
 Outcome request_by_new_key(const tokens::Reach& way, const tokens::OpenToken& token,
                            const tokens::KeySpec& spec, const RequestOutput& output,
-                           const std::function<Bytes(const tokens::Key&)>& make, Context& context);
+                           const MakeRequest& make, Context& context);
 
 }  // namespace hsmith::cli

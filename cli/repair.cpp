@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/changes.h"
+#include "cli/renewal.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
@@ -150,10 +151,13 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
   if (!der) return {true, "the journal does not say which certificate it was"};
   const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  const auto succession = succession_in(entry.intent.facts);
+  const auto is_whole = [&](const tokens::TokenCertificate& there) {
+    const bool renamed = succession && there.label == succession->name;
+    return there.id == id && (renamed || there.label == fact(entry, "label"));
+  };
   for (const tokens::TokenCertificate& there : inventory.certificates) {
-    const bool half_made =
-        there.der == *der && (there.id != id || there.label != fact(entry, "label"));
-    if (half_made) tokens::destroy(token, there);
+    if (there.der == *der && !is_whole(there)) tokens::destroy(token, there);
   }
   for (const tokens::BrokenObject& broken : inventory.broken) {
     if (broken.object_class != CKO_CERTIFICATE) continue;
@@ -167,21 +171,24 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
   const Key& key =
       tokens::key_of_certificate(inventory, certificate.get(), "the certificate in the journal");
   tokens::install(token, inventory, key, certificate.get());
+  if (succession) succeed(token, *succession);
   return {true, fmt::format("the certificate of {} is installed", key.uri)};
 }
 
 Repaired dispatch(const OpenToken& token, const journal::Entry& entry, const Context& context) {
   const std::string& operation = entry.intent.operation;
   const bool made_key = entry.intent.facts.contains("type");
-  if (operation == "request new" && !made_key) return repair_request(token, entry);
-  if (operation == "key generate" || operation == "request new")
-    return repair_generation(token, entry, context);
+  const bool deleted_key = entry.intent.facts.contains("label");
+  const bool request = operation == "request new" || operation == "renew";
+  if (request && !made_key) return repair_request(token, entry);
+  if (operation == "key generate" || request) return repair_generation(token, entry, context);
   if (operation == "key rename") return repair_rename(token, entry);
-  if (operation == "key delete" || operation == "request cancel")
+  if (operation == "key delete" || operation == "request cancel" ||
+      (operation == "cert retire" && deleted_key))
     return repair_deletion(token, entry, context);
   if (operation == "request complete" || operation == "cert install")
     return repair_installation(token, entry);
-  if (operation == "cert delete")
+  if (operation == "cert delete" || operation == "cert retire")
     return {true, "nothing is half done: the certificate is there or it is not"};
   return {true, fmt::format("{} was interrupted", operation)};
 }

@@ -253,6 +253,8 @@ std::vector<Part> parts_of(const KeyObjects& objects) {
   return parts;
 }
 
+}  // namespace
+
 void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::string& label) {
   static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
   Template labelled;
@@ -261,8 +263,6 @@ void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::strin
   if (token.session->get(handle, kLabel).text(CKA_LABEL) == label) return;
   throw Error(Kind::token_failed, "the token kept the old label");
 }
-
-}  // namespace
 
 void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label) {
   const std::string doing = fmt::format("rename {} to {}", objects.private_key.uri, quoted(label));

@@ -99,7 +99,9 @@ struct KeyObjects {
 };
 KeyObjects objects_of(const Inventory& inventory, const Key& key);
 
-// Gives the key and what goes with it another label, and reads it back.
+// Gives one object another label, and reads it back.
+void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::string& label);
+// The same for the key and what goes with it: all of them or none.
 void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label);
 // Deletes certificate, public key and private key, in this order, and looks that they are gone.
 void destroy(const OpenToken& token, const KeyObjects& objects);

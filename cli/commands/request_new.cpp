@@ -204,17 +204,10 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
     const ossl::PKey half = tokens::public_key_of(token, key);
     check_type(ossl::key_type_name(half.get()), wanted);
     check_wanted(half.get(), wanted, context);
-    return planned(
-        {{Change::Kind::create, fmt::format("request {} by {}", options.output.file, key.uri)}});
   }
-  const auto request = [&] {
-    return deliver_request(options.output, key, make(token, key, wanted, context), context);
-  };
-  if (key.sign != false) return request();
-  // Such a key may have to be made able to sign for this moment: a change of the token.
-  const auto lock = tokens::lock_token(way, token.info);
-  const Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}, {"may_sign", false}};
-  return undertake(context, token.info, facts, [&](Undertaking&) { return request(); });
+  return request_by_present_key(
+      way, token, key, options.output,
+      [&](const tokens::Key& signer) { return make(token, signer, wanted, context); }, context);
 }
 
 Outcome run(Options& options, Context& context) {

@@ -228,7 +228,26 @@ void set_upn(GENERAL_NAME* general, std::string_view value) {
   type.release();
 }
 
+// "OID=hex of the DER value", as it was read from a certificate.
+void set_other_name(GENERAL_NAME* general, const AltName& name) {
+  const std::size_t equals = name.value.find('=');
+  const auto der = parse_hex(name.value.substr(std::min(equals + 1, name.value.size())));
+  ossl::Asn1Object oid(OBJ_txt2obj(name.value.substr(0, equals).c_str(), 1));
+  const unsigned char* at = der ? der->data() : nullptr;
+  ASN1_TYPE* value = der ? d2i_ASN1_TYPE(nullptr, &at, static_cast<long>(der->size())) : nullptr;
+  if (oid == nullptr || value == nullptr ||
+      GENERAL_NAME_set0_othername(general, oid.get(), value) != 1) {
+    ASN1_TYPE_free(value);
+    throw Error(Kind::unsupported,
+                fmt::format("ask for the name {}: hsmith does not write this kind", text_of(name)));
+  }
+  oid.release();
+}
+
 void set_value(GENERAL_NAME* general, const AltName& name) {
+  if (name.kind == AltNameKind::other) return set_other_name(general, name);
+  if (name.kind == AltNameKind::directory)
+    return GENERAL_NAME_set0_value(general, GEN_DIRNAME, parse_name(name.value).release());
   if (name.kind == AltNameKind::upn) return set_upn(general, name.value);
   if (name.kind == AltNameKind::ip) {
     const auto bytes = address_bytes(name.value);
@@ -241,10 +260,6 @@ void set_value(GENERAL_NAME* general, const AltName& name) {
   if (name.kind == AltNameKind::dns) type = GEN_DNS;
   if (name.kind == AltNameKind::email) type = GEN_EMAIL;
   if (name.kind == AltNameKind::uri) type = GEN_URI;
-  if (type == 0) {
-    throw Error(Kind::unsupported,
-                fmt::format("ask for the name {}: hsmith does not write this kind", text_of(name)));
-  }
   auto text =
       make_string<ASN1_IA5STRING, ASN1_IA5STRING_new, ASN1_IA5STRING_free>(as_bytes(name.value));
   GENERAL_NAME_set0_value(general, type, text.release());

@@ -43,7 +43,7 @@ AltName ip_name(std::string_view text);
 // True for an IPv4 or IPv6 address.
 bool is_ip(std::string_view text);
 
-// Kinds dns, ip, email, uri and upn; others throw unsupported.
+// Throws unsupported for what hsmith can only read (x400Address, ediPartyName, registeredID).
 ossl::GeneralNames general_names(std::span<const AltName> names);
 std::vector<AltName> alt_names_from(const GENERAL_NAMES* names);
 

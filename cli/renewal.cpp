@@ -1,0 +1,162 @@
+#include "cli/renewal.h"
+
+#include <fmt/format.h>
+
+#include "cli/shell_words.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "src/x509/name.h"
+#include "tokens/certificates.h"
+
+namespace hsmith::cli {
+namespace {
+
+constexpr std::string_view kWaiting = "@2";
+constexpr std::string_view kReplaced = "@1";
+
+bool has_public_key(const tokens::Inventory& inventory, const tokens::Key& key, const Bytes& spki) {
+  try {
+    return ossl::spki_of(tokens::public_key_of(inventory, key).get()) == spki;
+  } catch (const Error&) {  // a key whose public half nobody knows is not the one
+    return false;
+  }
+}
+
+const tokens::Key* key_with(const tokens::Inventory& inventory, const Bytes& spki) {
+  for (const tokens::Key& key : inventory.private_keys) {
+    if (has_public_key(inventory, key, spki)) return &key;
+  }
+  return nullptr;
+}
+
+// A pair and all that goes with it. A pair that is gone has nothing to be renamed.
+void relabel_pair(const tokens::OpenToken& token, const tokens::Inventory& inventory,
+                  const Bytes& spki, const std::string& label) {
+  const tokens::Key* key = key_with(inventory, spki);
+  if (key != nullptr) tokens::rename(token, tokens::objects_of(inventory, *key), label);
+}
+
+// The pair in service under the name, with another key than the new one.
+const tokens::Key* pair_in_service(const tokens::Inventory& inventory, const std::string& name,
+                                   const tokens::Key& waiting) {
+  const tokens::Key* found = nullptr;
+  for (const tokens::Key& key : inventory.private_keys) {
+    if (key.label != name || key.handle == waiting.handle) continue;
+    if (found != nullptr) {
+      throw Error(Kind::ambiguous,
+                  fmt::format("renew {}: several private keys have this label", quoted(name)))
+          .hint("give all but the one in service another name: hsmith key rename")
+          .candidates({found->uri, key.uri});
+    }
+    found = &key;
+  }
+  return found;
+}
+
+// The same subject, and a longer life: the successor of a certificate.
+bool renews(X509* next, X509* present) {
+  return x509::same_name(X509_get_subject_name(next), X509_get_subject_name(present)) &&
+         x509::certificate_facts(next).not_after > x509::certificate_facts(present).not_after;
+}
+
+}  // namespace
+
+std::string waiting_label(const std::string& name) { return name + std::string(kWaiting); }
+std::string replaced_label(const std::string& name) { return name + std::string(kReplaced); }
+
+std::optional<std::string> awaited_name(const std::string& label) {
+  if (!label.ends_with(kWaiting) || label.size() == kWaiting.size()) return std::nullopt;
+  return label.substr(0, label.size() - kWaiting.size());
+}
+
+std::optional<Succession> succession_of(const tokens::OpenToken& token,
+                                        const tokens::Inventory& inventory, const tokens::Key& key,
+                                        X509* certificate) {
+  Succession succession;
+  succession.name = awaited_name(key.label).value_or(key.label);
+  const bool waited = succession.name != key.label;
+  succession.new_key = ossl::spki_of(x509::public_key_of(certificate));
+  const Bytes der = x509::certificate_der(certificate);
+  const std::string doing = "install the certificate of " + key.uri;
+  for (const auto& there : tokens::objects_of(inventory, key).certificates) {
+    if (there.der == der || there.label == replaced_label(succession.name)) continue;
+    const ossl::Certificate present = x509::certificate_from_der(there.der, there.uri);
+    if (waited || !succession.old_certificate.empty() || !renews(certificate, present.get())) {
+      throw Error(Kind::exists, doing + ": it has another one, which this one does not renew")
+          .hint("look at it with hsmith cert show, delete it with: hsmith cert delete")
+          .candidates({there.uri});
+    }
+    succession.old_certificate = there.der;
+  }
+  if (!waited && succession.old_certificate.empty()) return std::nullopt;
+  if (const tokens::Key* old = waited ? pair_in_service(inventory, succession.name, key) : nullptr)
+    succession.old_key = ossl::spki_of(tokens::public_key_of(inventory, *old).get());
+  try {
+    tokens::check_free(token, replaced_label(succession.name), {});
+  } catch (const Error& error) {
+    throw error.during(doing).hint("delete what was replaced before: hsmith cert retire " +
+                                   shell_word(succession.name));
+  }
+  return succession;
+}
+
+Json succession_facts(const Succession& succession) {
+  return {{"name", json_text(succession.name)},
+          {"new_key", hex(succession.new_key)},
+          {"old_key", hex(succession.old_key)},
+          {"old_certificate", hex(succession.old_certificate)}};
+}
+
+std::optional<Succession> succession_in(const Json& facts) {
+  const auto found = facts.find("succession");
+  if (found == facts.end() || !found->is_object()) return std::nullopt;
+  const auto text = [&](const char* name) {
+    const auto value = found->find(name);
+    return value != found->end() && value->is_string() ? value->get<std::string>() : std::string();
+  };
+  const auto bytes = [&](const char* name) { return parse_hex(text(name)).value_or(Bytes{}); };
+  return Succession{text("name"), bytes("new_key"), bytes("old_key"), bytes("old_certificate")};
+}
+
+std::vector<Change> changes_of(const Succession& succession) {
+  std::vector<Change> changes;
+  const std::string replaced = quoted(replaced_label(succession.name));
+  if (!succession.old_certificate.empty()) {
+    changes.push_back(
+        {Change::Kind::change, fmt::format("label of the certificate in service to {}", replaced)});
+  }
+  if (!succession.old_key.empty())
+    changes.push_back(
+        {Change::Kind::change, fmt::format("label of the pair in service to {}", replaced)});
+  if (succession.old_certificate.empty())
+    changes.push_back({Change::Kind::change, fmt::format("label of the new pair from {} to {}",
+                                                         quoted(waiting_label(succession.name)),
+                                                         quoted(succession.name))});
+  return changes;
+}
+
+void succeed(const tokens::OpenToken& token, const Succession& succession) {
+  const std::string replaced = replaced_label(succession.name);
+  const tokens::Inventory inventory = tokens::take_inventory(token);
+  try {
+    if (!succession.old_certificate.empty()) {
+      for (const tokens::TokenCertificate& there : inventory.certificates) {
+        if (there.der == succession.old_certificate && there.label != replaced)
+          tokens::set_label(token, there.handle, replaced);
+      }
+      return;
+    }
+    if (!succession.old_key.empty()) relabel_pair(token, inventory, succession.old_key, replaced);
+    relabel_pair(token, inventory, succession.new_key, succession.name);
+  } catch (const Error& error) {
+    throw error
+        .during(fmt::format("{}: the new certificate is installed, but what it replaces has not "
+                            "yet its new label",
+                            quoted(succession.name)))
+        .hint("see it with hsmith doctor, finish it with: hsmith doctor --repair")
+        .unfinished();
+  }
+}
+
+}  // namespace hsmith::cli
