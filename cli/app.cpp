@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -244,10 +245,14 @@ int run_app(int argc, char** argv) {
     } catch (const Error&) {  // standard output is closed: the status still tells
       return status_of(context, error);
     }
-  } catch (const std::exception& error) {
+  } catch (const std::filesystem::filesystem_error& error) {
     return print_error(context,
-                       Error(Kind::internal, fmt::format("internal error: {}", error.what()))
-                           .hint("this is a fault of hsmith; please report it"));
+                       Error(Kind::io, fmt::format("look at {}: {}", quoted(error.path1().string()),
+                                                   error.code().message())));
+  } catch (const std::exception& error) {
+    return print_error(
+        context, Error(Kind::internal, fmt::format("internal error: {}", printable(error.what())))
+                     .hint("this is a fault of hsmith; please report it"));
   }
 }
 

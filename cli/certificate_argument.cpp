@@ -26,8 +26,9 @@ NamedCertificate certificate_argument(Context& context, const std::string& argum
                                       std::optional<tokens::OpenToken>& token) {
   const tokens::Meaning meaning = tokens::meaning_of(argument);
   if (meaning == tokens::Meaning::file) return from_file(argument);
+  std::error_code ignored;  // what cannot be a file's name is none
   const bool file_is_there =
-      meaning == tokens::Meaning::either && std::filesystem::exists(argument);
+      meaning == tokens::Meaning::either && std::filesystem::exists(argument, ignored);
   const tokens::Selector selector = tokens::parse_selector(argument);
   try {
     if (!token) token = open_for_user(context, pkcs11::Access::read_only, &selector);

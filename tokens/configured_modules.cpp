@@ -105,7 +105,8 @@ ConfiguredModule resolve_module(const std::string& path_or_name) {
     if (module.name == path_or_name) return module;
     names.push_back(module.name);
   }
-  if (fs::exists(path_or_name)) return {path_or_name, fs::absolute(path_or_name), ""};
+  std::error_code ignored;  // what cannot be a file's name is none
+  if (fs::exists(path_or_name, ignored)) return {path_or_name, fs::absolute(path_or_name), ""};
   throw Error(
       Kind::module_load,
       fmt::format("load the module {}: p11-kit has no module of this name", quoted(path_or_name)))

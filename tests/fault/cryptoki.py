@@ -21,7 +21,7 @@ CKM_RSA_PKCS, CKM_ECDSA = 1, 0x1041
 CKK_EC = 3
 # Places in CK_FUNCTION_LIST (PKCS#11 2.40).
 PLACES = {"C_Initialize": 0, "C_Finalize": 1, "C_GetSlotList": 4, "C_GetTokenInfo": 6, "C_OpenSession": 12,
-          "C_Login": 18, "C_GetAttributeValue": 24, "C_FindObjectsInit": 26, "C_FindObjects": 27,
+          "C_Login": 18, "C_GetAttributeValue": 24, "C_SetAttributeValue": 25, "C_FindObjectsInit": 26, "C_FindObjects": 27,
           "C_FindObjectsFinal": 28, "C_SignInit": 42, "C_Sign": 43, "C_VerifyInit": 48, "C_Verify": 49}
 
 
@@ -128,6 +128,11 @@ class Module:
         if self.call("C_GetAttributeValue", session, CK(handle), ctypes.byref(attribute), CK(1), may_fail=True):
             return None
         return value.raw[:attribute.size]
+
+    def set_attribute(self, session, handle, kind, value):
+        buffer = ctypes.create_string_buffer(value, len(value) + 1)
+        attribute = Attribute(kind, ctypes.addressof(buffer), len(value))
+        self.call("C_SetAttributeValue", session, CK(handle), ctypes.byref(attribute), CK(1))
 
     def belong_together(self, session, private, public, is_ec):
         """A signature by the one verifies with the other."""
