@@ -133,6 +133,23 @@ void read_class(const OpenToken& token, CK_OBJECT_CLASS object_class, std::vecto
   }
 }
 
+// The attribute without which an object of this kind is no key.
+CK_ATTRIBUTE_TYPE essence_of(const Key& key) {
+  const bool is_public = key.object_class == CKO_PUBLIC_KEY;
+  if (key.object_class == CKO_SECRET_KEY) return CKA_KEY_TYPE;
+  if (key.type == CKK_RSA) return CKA_MODULUS;
+  if (key.type == CKK_EC || key.type == CKK_EC_EDWARDS)
+    return is_public ? CKA_EC_POINT : CKA_EC_PARAMS;
+  return CKA_KEY_TYPE;
+}
+
+// What a module was writing when its process was killed has neither a name nor what makes it a key.
+// A nameless key that is whole stays one: other programs make such.
+void refuse_half_written(const Key& key, const Attributes& is) {
+  if (!key.label.empty() || !key.id.empty() || !is.bytes(essence_of(key)).empty()) return;
+  throw Error(Kind::token_failed, "it has neither a label, an id nor a value");
+}
+
 }  // namespace
 
 std::string object_uri(const OpenToken& token, const std::string& label, ByteView id,
@@ -170,9 +187,7 @@ Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS ob
   key.always_authenticate = is.flag(CKA_ALWAYS_AUTHENTICATE).value_or(false);
   key.public_key = public_half(is, key.curve);
   key.uri = object_uri(token, key.label, key.id, type_of(object_class));
-  if (!key.type && key.label.empty() && key.id.empty() && !key.public_key) {
-    throw Error(Kind::token_failed, "the object has neither type, label nor id");
-  }
+  refuse_half_written(key, is);
   return key;
 }
 

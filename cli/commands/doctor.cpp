@@ -13,6 +13,7 @@
 #include "src/base/error.h"
 #include "src/base/lock.h"
 #include "src/base/text.h"
+#include "tokens/keys.h"
 #include "tokens/survey.h"
 
 namespace hsmith::cli {
@@ -49,11 +50,11 @@ Check check_clock(const Context& context) {
   std::string last;
   const auto log = audit_file(context);
   if (std::filesystem::exists(log)) {
-    audit::read_entries(log, [&](std::string_view line) {
-      const Json entry = Json::parse(line, nullptr, false);
-      if (entry.is_object() && entry.contains("time") && entry["time"].is_string())
-        last = entry["time"].get<std::string>();
-    });
+    std::string last_line;
+    audit::read_entries(log, [&](std::string_view line) { last_line = line; });
+    const Json entry = Json::parse(last_line, nullptr, false);
+    if (entry.is_object() && entry.contains("time") && entry["time"].is_string())
+      last = entry["time"].get<std::string>();
   }
   const auto logged = parse_time(last);
   if (logged && *logged > now + 60) {
@@ -156,6 +157,27 @@ void check_modules(Context& context, std::vector<Check>& checks) {
   }
 }
 
+// Objects that a module did not finish writing, as far as they are seen without a login. Which
+// token is meant, and whether it answers, is told by check_modules.
+void check_objects(Context& context, std::vector<Check>& checks) {
+  try {
+    const tokens::OpenToken token =
+        tokens::open_token(reach(context), pkcs11::Access::read_only, tokens::Login::none,
+                           pin_options(context, tokens::PinRole::user));
+    const std::size_t broken = tokens::take_inventory(token).broken.size();
+    if (broken == 0) return;
+    checks.push_back(
+        {fmt::format("token {}", quoted(token.info.label)), State::warning,
+         fmt::format(
+             "{} of its objects are incomplete: a program ended while the module wrote them; "
+             "nothing can use them",
+             broken),
+         "hsmith key list shows them; the module's own tool removes them"});
+  } catch (const Error& error) {
+    context.tell(error.what());
+  }
+}
+
 void check_journal(Context& context, bool with_repair, std::vector<Check>& checks) {
   const auto entries = journal::unfinished(context.environment.state_folder);
   if (entries.empty()) checks.push_back({"journal", State::ok, "nothing was interrupted", ""});
@@ -187,6 +209,7 @@ Outcome run(bool with_repair, Context& context) {
   check_modules(context, checks);
   if (context.options.plan) with_repair = false;
   check_journal(context, with_repair, checks);
+  check_objects(context, checks);
   Outcome outcome;
   outcome.data["checks"] = Json::array();
   for (const Check& check : checks) {

@@ -10,6 +10,7 @@
 #include "src/ossl/check.h"
 #include "src/recovery/private_key.h"
 #include "src/x509/certificate.h"
+#include "src/x509/kind.h"
 #include "src/x509/public_key.h"
 
 namespace hsmith::recovery {
@@ -47,7 +48,8 @@ Pkcs12 parse(ByteView content, const std::string& input) {
   PKCS12* into = pfx.release();
   const unsigned char* start = content.data();
   pfx.reset(d2i_PKCS12(&into, &start, static_cast<long>(content.size())));
-  ossl::check(pfx != nullptr, reading(input) + " as PKCS#12", Kind::malformed);
+  ossl::clear_errors();
+  if (pfx == nullptr) x509::refuse_kind(content, input, "a PKCS#12 file");
   if (start != content.data() + content.size())
     throw Error(Kind::malformed, reading(input) + " as PKCS#12: bytes follow it");
   return pfx;

@@ -209,6 +209,9 @@ ossl::PKey read_private_key(ByteView content, const std::string& input,
     const unsigned char* start = content.data();
     const EncryptedKey encrypted(d2i_X509_SIG(nullptr, &start, static_cast<long>(content.size())));
     ossl::clear_errors();
+    const std::string kind = x509::kind_of(content);
+    if (kind != "a private key" && kind != "an encrypted private key")
+      x509::refuse_kind(content, input, "a private key");
     if (!encrypted) return private_key_from_der(content, input);
     return key_of(decrypt(encrypted.get(), input, password).get(), input);
   }
@@ -219,7 +222,7 @@ ossl::PKey read_private_key(ByteView content, const std::string& input,
       throw Error(Kind::malformed, fmt::format("read {}: it holds several private keys", input));
     found = std::move(block);
   }
-  if (!found) throw Error(Kind::malformed, fmt::format("read {}: it holds no private key", input));
+  if (!found) x509::refuse_kind(content, input, "a private key");
   return key_of_block(*found, content, input, password);
 }
 

@@ -36,6 +36,7 @@ class Result:
     title: str
     runs: int = 0
     lost_by_token: int = 0
+    left_half: int = 0
     failures: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
 
@@ -50,9 +51,17 @@ class Sweep:
     def wanted(self, point):
         return self.only is None or self.only == point
 
-    def judge(self, point, ended, verdict):
+    def judge(self, point, ended, verdict, inside_module=False):
+        """`inside_module`: the module was at work on its own files, which it may lose."""
         self.result.runs += 1
         self.result.lost_by_token += verdict.lost_by_token
+        self.result.left_half += verdict.left_half
+        if verdict.about_state and inside_module and verdict.reported:
+            self.result.lost_by_token += 1  # of what it rewrote in place only a part was there; hsmith said that it was at it
+        else:
+            verdict.problems += verdict.about_state
+        if verdict.left_half and not inside_module:
+            verdict.problems.append(f"half an object is left, although the module was not at work: {self.world.halves}")
         if self.only or self.job.options.verbose:
             print(f"--- {self.result.title}: {point}: status {ended.status}\n{ended.out}{ended.err}", flush=True)
         if verdict.problems:
@@ -119,7 +128,7 @@ class Sweep:
             inside = bool(seen) and self.world.is_modules_own(seen[-1])
             if verdict.lost_by_token and not inside:
                 verdict.problems.append("the token is damaged, although its module was not at work")
-            self.judge(f"{inject} [{call.text[:150]}]", ended, verdict)
+            self.judge(f"{inject} [{call.text[:150]}]", ended, verdict, inside)
 
     def storage(self):
         own = [call for call in self.traced_calls() if not self.world.is_modules_own(call)]
@@ -198,7 +207,8 @@ def main():
         for result in pool.map(run_job, jobs):
             results.append(result)
             print(f"{result.title}: {result.runs} runs, {len(result.failures)} failed"
-                  + (f", {result.lost_by_token} times the token lost its own files" if result.lost_by_token else ""),
+                  + (f", {result.lost_by_token} times the token lost its own files" if result.lost_by_token else "")
+                  + (f", {result.left_half} times it left half an object" if result.left_half else ""),
                   flush=True)
             for kind in result.skipped:
                 print(f"skipped: {kind} of {result.title}: strace may not look into hsmith here")

@@ -9,9 +9,13 @@ TOKEN_FAILED, MODULE_LOAD, STORAGE = 9, 11, 12
 
 @dataclass
 class Verdict:
-    """What is wrong; `lost_by_token`: the token's own module cannot read its files any more."""
+    """What is wrong; `lost_by_token`: the token's own module cannot read its files any more; `left_half`: it left an
+    object without name and value."""
     problems: list = field(default_factory=list)
     lost_by_token: bool = False
+    left_half: bool = False
+    about_state: list = field(default_factory=list)  # wrong as well, unless the module was killed while it rewrote the object
+    reported: bool = False  # doctor named the operation that was interrupted
 
 
 def told(doctor):
@@ -39,7 +43,7 @@ def settle(world, flow, verdict):
     if repaired.status != (3 if state == "the token without its user PIN" else 0):
         verdict.problems.append(f"doctor --repair ends with {repaired.status}: {told(repaired)}")
     if state not in ("before", "done", *flow.settled):
-        verdict.problems.append(f"after doctor --repair: {state}: {told(repaired)}")
+        verdict.about_state.append(f"after doctor --repair: {state}: {told(repaired)}")
     files, seen = world.files(), world.look()
     second = world.hsmith(["doctor", "--repair", "--yes"])
     if second.status != repaired.status:
@@ -52,14 +56,17 @@ def settle(world, flow, verdict):
 def run_again(world, flow, state, verdict):
     again = world.hsmith(flow.arguments(world))
     if again.status not in flow.again.get(state, {0}):
-        verdict.problems.append(f"run again after \"{state}\": status {again.status}: {again.err}")
+        verdict.about_state.append(f"run again after \"{state}\": status {again.status}: {again.err}")
     after = flow.state(world)
     if state == "the token without its user PIN":
-        world.must("hsmith", "token", "pin", "unblock", "--token", "fresh", "--yes", "--new-pin-source", "env:HSMITH_PIN")
+        unblocked = world.hsmith(["token", "pin", "unblock", "--token", "fresh", "--yes", "--new-pin-source", "env:HSMITH_PIN"])
+        if unblocked.status != 0:
+            verdict.about_state.append(f"no user PIN can be set: {unblocked.err}")
+            return
         state, after = "done", flow.state(world)
     expected = "done" if state == "before" else state
     if after != expected and again.status == 0 or after not in (expected, state):
-        verdict.problems.append(f"run again: {after} instead of {expected}: {again.err}")
+        verdict.about_state.append(f"run again: {after} instead of {expected}: {again.err}")
 
 
 def check_aftermath(world, flow, ended, verdict, may_be_overcautious):
@@ -73,6 +80,7 @@ def check_aftermath(world, flow, ended, verdict, may_be_overcautious):
     if state.startswith("damaged"):
         verdict.lost_by_token = True
         return
+    verdict.reported = bool(interrupted)
     if world.leaks(ended):
         verdict.problems.append("a PIN was printed or written")
     acknowledged = ended.status == 0 or (ended.out.strip() and not flow.is_repair)
@@ -90,6 +98,18 @@ def check_aftermath(world, flow, ended, verdict, may_be_overcautious):
     if strange := strange_files(world) + strange_requests(world):
         verdict.problems.append(f"left on disk: {', '.join(strange)}")
     run_again(world, flow, state, verdict)
+    check_halves(world, verdict)
+
+
+def check_halves(world, verdict):
+    """What the module left half written is no key of anybody's; hsmith lists it and removes nothing."""
+    verdict.left_half = bool(world.halves)
+    if verdict.left_half:
+        listed, doctor = world.hsmith(["key", "list", "--json"]), world.hsmith(["doctor"])
+        nameless = any(not key.get("label") and not key.get("id") for key in json.loads(listed.out)["data"]["keys"])
+        public = any(one["class"] != "private" for one in world.halves)  # seen without a login
+        if not nameless and "cannot be read" not in listed.err or public and "incomplete" not in doctor.out:
+            verdict.problems.append(f"not reported: {world.halves}: {listed.err}{told(doctor)}")
 
 
 def check_message(nouns, ended, cause, statuses, verdict):

@@ -59,6 +59,7 @@ class Flow:
             return f"damaged: {seen.get('damaged', 'it is not there, or no PIN opens it')}"
         if lost := self.lost_objects(world, seen):
             return f"damaged: {lost}"
+        seen = self.without_halves(world, seen)
         missing = frozen(one for one in world.base if one["label"] == "other") - frozen(seen["objects"])
         if missing:
             return f"another key was changed: {missing}"
@@ -70,6 +71,11 @@ class Flow:
             return Counter((one["class"], one["id"], one.get("material")) for one in objects)
         lost = Counter() if self.deletes else identities(world.base) - identities(seen["objects"])
         return lost + Counter(one["class"] for one in seen["objects"] if one["class"].startswith("class"))
+
+    def without_halves(self, world, seen):
+        """What else is on the token. Halves are objects without any name that the module did not finish writing."""
+        world.halves = [one for one in new_objects(world, seen) if not one["label"] and not one["id"]]
+        return seen | {"objects": [one for one in seen["objects"] if one not in world.halves]}
 
     def state_of(self, world, seen):
         raise NotImplementedError
@@ -386,9 +392,9 @@ class Repair(Flow):
         interrupted, world.base = world.base, self.earlier
         try:
             state = self.flow.state(world)
-            seen = world.look()
         finally:
             world.base = interrupted
+        seen = self.without_halves(world, world.look())
         if self.unchanged(world, seen) and world.journal():
             return "before"
         return "done" if state in ("before", "done", *self.settled) and not world.journal() else f"half repaired: {state}"

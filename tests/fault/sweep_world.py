@@ -55,6 +55,7 @@ class World:
             (self.folder / name).mkdir(mode=0o700, parents=True)
         self.pin, self.new_pin, self.so_pin = (secrets.token_hex(6) for _ in range(3))
         self.base = []
+        self.halves = []  # nameless objects that the module did not finish, as a flow last saw them
         self.module, self.init, self.label = SOFTHSM, "", "sandbox"
         if kind == "nss":
             self.module, self.label = SOFTOKN, "NSS Certificate DB"

@@ -33,9 +33,9 @@ def same_answer(content, data, good):
     return "" if data == good else f"the answer is another one than for the good input: {data}"
 
 
-def another_profile(content, data, good):
-    """A profile that says something else is a good one as well; it must not be taken for text, though."""
-    return "" if b"\0" not in content else "a profile with a NUL was taken"
+def another_text(content, data, good):
+    """A profile or template that says something else is a good one as well, but must be text."""
+    return "" if b"\0" not in content else "text with a NUL was taken"
 
 
 def as_openssl_reads_it(content, data, good):
@@ -68,8 +68,16 @@ COMMANDS = [
     Command("log verify --checkpoint checkpoint --cert {}", ("mail.der",), "a certificate", CERTIFICATES),
     Command("key list --config {}", ("config.toml",), statuses=frozenset({0, 2, 5, 6, 7}), skips=("zeros",)),
     Command("request new web --cn x -o made --profile bad", ("profile.toml",), place="../../home/hsmith/profiles/bad.toml",
-            output="made", statuses=frozenset({0, 2, 6, 7}), same=another_profile, skips=("missing",)),
+            output="made", statuses=frozenset({0, 2, 6, 7}), same=another_text, skips=("missing",)),
     Command("request new web --cn x -o made --ext 1.2.3.4:{}", (), "", output="made"),
+    Command("request new web -o made --template {}", ("template.toml", "template.inf"), output="made", same=another_text,
+            statuses=frozenset({0, 2, 5, 6, 7, 10})),
+    Command("pfx show {} --password-source file:pw", ("ca.p12",), "a PKCS#12 file", ("a PKCS#12 file",),
+            statuses=frozenset({3, 4, 6, 7, 10})),
+    Command("pfx check {} --password-source file:pw", ("ca.p12",), "a PKCS#12 file", ("a PKCS#12 file",),
+            statuses=frozenset({3, 4, 6, 7, 10})),
+    Command("pfx merge {} -o made --password-source file:pw --out-password-source file:pw", ("ca.p12",), "a PKCS#12 file",
+            ("a PKCS#12 file",), statuses=frozenset({3, 4, 6, 7, 10}), output="made"),
     Command("sign --key web -o made {}", ("note",), any_content=True, skips=WITHOUT_END, output="made"),
     Command("sign --key web --prehashed --digest sha256 -o made {}", (), any_content=True, output="made"),
     *(Command(words, ("key.uri",), uri=True, statuses=NAMING, output="made" if "made" in words else "") for words in (

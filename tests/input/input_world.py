@@ -55,6 +55,10 @@ iconv -f utf-8 -t utf-16 web.pem > utf16.txt
 sed '/-----/d' web.pem > bare64.txt
 ssh-keygen -q -t ed25519 -N '' -C x -f ssh.key
 cp /bin/true program
+printf 'x\n' > pw
+chmod 600 pw
+printf '[subject]\ncn = "www.example.com"\n' > template.toml
+printf '[NewRequest]\r\nSubject = "CN=www.example.com"\r\n' > template.inf
 printf 'token = "sandbox"\n' > config.toml
 printf 'description = "x"\n[usage]\nec = ["digitalSignature"]\n[subject]\nrequired = ["CN"]\n' > profile.toml
 """
