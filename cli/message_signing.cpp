@@ -178,6 +178,9 @@ MessageSigner message_signer(const tokens::OpenToken& token, const tokens::Key& 
 
 Bytes signed_message(const std::string& file, const MessageSigner& signer,
                      const MessageOptions& options, const Announce& announce) {
+  if (options.format == "smime" || options.placing() == cms::Placing::attached) {
+    cms::refuse_large_file(file, cms::kMostContent, "use --format cms --detached");
+  }
   const cms::Content content = content_of(file, signer, announce);
   if (options.format == "jws") {
     return to_bytes(as_bytes(cms::make_jws(signer.signing(), options.placing(), content) + "\n"));

@@ -1,12 +1,17 @@
-// hsmith verify: a raw signature against a key, a certificate or a public key file.
+// hsmith verify: a raw signature against a key, a certificate or a public key file; a CMS, S/MIME
+// or JWS message with the certificates that it brings along.
 #include <CLI/CLI.hpp>
-#include <ctime>
 #include <fmt/format.h>
+#include <iterator>
+#include <optional>
 
 #include "cli/commands.h"
+#include "cli/message_verification.h"
 #include "cli/signature_options.h"
+#include "cli/trust.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/cms/content_info.h"
 #include "src/x509/certificate.h"
 #include "src/x509/path.h"
 #include "src/x509/public_key.h"
@@ -19,10 +24,13 @@ struct Options {
   std::string key;
   std::string certificate;
   std::string public_key;
-  std::string trust;
+  TrustOptions trust;
+  std::string purpose;
+  x509::PathOptions path;
   SignatureOptions signature;
   std::string signature_file;
   std::string file;
+  std::string output;  // for the content of a message
 };
 
 // A signature is small; a larger file is something else.
@@ -34,18 +42,40 @@ ossl::PKey key_from_token(const Options& options, Context& context) {
   return tokens::public_key_of(token, tokens::find_one(token, selector));
 }
 
-ossl::PKey key_of(const Options& options, Context& context) {
+ExpectedSigner expected_signer(const Options& options, Context& context) {
   const int named =
       !options.key.empty() + !options.certificate.empty() + !options.public_key.empty();
-  if (named != 1) {
+  if (named > 1) {
     throw Error(Kind::usage, "verify: name the signer with exactly one of --key, --cert, --public");
   }
-  if (!options.key.empty()) return key_from_token(options, context);
-  if (!options.public_key.empty())
-    return x509::read_public_key(read_file(options.public_key), quoted(options.public_key));
-  const ossl::Certificate certificate =
-      x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
-  return ossl::share(x509::public_key_of(certificate.get()));
+  ExpectedSigner expected;
+  if (!options.key.empty()) expected.key = key_from_token(options, context);
+  if (!options.public_key.empty()) {
+    expected.key = x509::read_public_key(read_file(options.public_key), quoted(options.public_key));
+  }
+  if (!options.certificate.empty()) {
+    // The first of a file; what follows may serve as its chain.
+    auto chain =
+        x509::read_certificates(read_file(options.certificate), quoted(options.certificate));
+    expected.certificate = std::move(chain.front());
+    expected.key = ossl::share(x509::public_key_of(expected.certificate.get()));
+  }
+  return expected;
+}
+
+// nullopt: nothing is trusted, neither by option nor by the configuration.
+std::optional<Validation> validation_of(const Options& options, SignatureFormat format,
+                                        const Context& context) {
+  if (options.trust.trust.empty() && context.config.trust_anchors.empty()) {
+    const bool asked = !options.trust.crls.empty() || options.trust.require_crl ||
+                       !options.purpose.empty() || !options.path.emails.empty();
+    if (!asked) return std::nullopt;
+  }
+  Validation validation{read_trust(options.trust, context), options.path};
+  // Mail is signed by certificates for mail.
+  const char* usual = format == SignatureFormat::smime ? "email" : "any";
+  validation.path.purpose = x509::purpose_named(options.purpose.empty() ? usual : options.purpose);
+  return validation;
 }
 
 bool verifies(const Options& options, EVP_PKEY* key, const ossl::Scheme& scheme, ByteView input,
@@ -59,21 +89,8 @@ bool verifies(const Options& options, EVP_PKEY* key, const ossl::Scheme& scheme,
   }
 }
 
-// What stands against the signer's certificate; "" when it is good, or not asked about.
-std::string certificate_problem(const Options& options) {
-  if (options.trust.empty()) return "";
-  const auto chain =
-      x509::read_certificates(read_file(options.certificate), quoted(options.certificate));
-  const auto anchors = x509::read_anchors(read_file(options.trust), quoted(options.trust));
-  x509::PathOptions path;
-  path.time = std::time(nullptr);
-  const x509::Verdict verdict = x509::verify_path(chain.front().get(), chain, anchors, path);
-  if (verdict.ok) return "";
-  return verdict.problems.empty() ? "no path to a trusted root" : verdict.problems.front().reason;
-}
-
 std::string verdict_text(const Options& options, bool good, const std::string& problem,
-                         const std::string& scheme) {
+                         bool validated, const std::string& scheme) {
   if (!good) {
     return fmt::format("BAD signature: {} is not a signature of {} by this key ({})\n",
                        quoted(options.signature_file), quoted(options.file), scheme);
@@ -82,36 +99,92 @@ std::string verdict_text(const Options& options, bool good, const std::string& p
     return fmt::format("NOT GOOD: the signature verifies ({}), its certificate does not: {}\n",
                        scheme, problem);
   // --cert alone names a key; whether the certificate is to be trusted is another question.
-  if (!options.certificate.empty() && options.trust.empty()) {
+  if (!options.certificate.empty() && !validated) {
     return fmt::format("good signature: {}; the certificate itself was not validated\n", scheme);
   }
   return fmt::format("good signature: {}\n", scheme);
+}
+
+// The chain that may follow the signer's certificate in its file.
+void add_chain(const Options& options, Validation& validation) {
+  auto chain = x509::read_certificates(read_file(options.certificate), quoted(options.certificate));
+  std::move(chain.begin() + 1, chain.end(), std::back_inserter(validation.trust.untrusted));
+}
+
+Outcome verify_raw(const Options& options, const Bytes& signature, const ExpectedSigner& signer,
+                   std::optional<Validation> validation) {
+  if (signer.key == nullptr) {
+    throw Error(Kind::usage, "verify: name the signer with exactly one of --key, --cert, --public");
+  }
+  if (options.file.empty()) {
+    throw Error(Kind::usage, fmt::format("verify {}: a raw signature does not hold what was signed",
+                                         quoted(options.signature_file)))
+        .hint("name the signed file after it");
+  }
+  if (!options.output.empty()) {
+    throw Error(Kind::usage, "-o: a raw signature holds no content that could be written");
+  }
+  EVP_PKEY* key = signer.key.get();
+  const ossl::Scheme scheme =
+      ossl::choose_scheme(key, options.signature.scheme, options.signature.digest);
+  check_sig_format(options.signature, key);
+  const Bytes input = input_to_sign(options.file, key, scheme, options.signature);
+  const bool good = verifies(options, key, scheme, input, signature);
+  // A key without a certificate has nothing to validate.
+  if (signer.certificate == nullptr) validation.reset();
+  std::string problem;
+  if (validation) {
+    add_chain(options, *validation);
+    problem = validate(signer.certificate.get(), *validation).problem;
+  }
+  const std::string how = ossl::describe(key, scheme);
+  Outcome outcome;
+  outcome.exit = good && problem.empty() ? 0 : 3;
+  outcome.data = {{"format", "raw"}, {"verifies", good}, {"scheme", how}};
+  if (validation) outcome.data["certificate_valid"] = problem.empty();
+  if (!problem.empty()) outcome.data["certificate_problem"] = json_text(problem);
+  outcome.text = verdict_text(options, good, problem, validation.has_value(), how);
+  return outcome;
+}
+
+void refuse_raw_options(const SignatureOptions& options, SignatureFormat format) {
+  const bool given =
+      !options.digest.empty() || !options.scheme.empty() || options.raw() || options.prehashed;
+  if (!given) return;
+  throw Error(Kind::usage,
+              fmt::format("--digest, --scheme, --sig-format, --prehashed: for raw signatures; this "
+                          "one is {} and says itself how it was made",
+                          format_name(format)));
 }
 
 Outcome run(const Options& options, Context& context) {
   if (options.signature_file == "-" && options.file == "-") {
     throw Error(Kind::usage, "verify: signature and file cannot both be standard input");
   }
-  if (!options.trust.empty() && options.certificate.empty()) {
+  if (context.options.json && options.output == "-") {
+    throw Error(Kind::usage, "print the content as JSON: that does not go together")
+        .hint("name a file with -o");
+  }
+  if (!options.output.empty()) check_output(options.output, context.replace());
+  const Bytes signature = cms::read_message_file(options.signature_file);
+  const SignatureFormat format = format_of(signature);
+  if (format == SignatureFormat::raw && !options.trust.trust.empty() &&
+      options.certificate.empty()) {
     throw Error(Kind::usage,
                 "--trust: only a certificate can be validated; name the signer with --cert");
   }
-  const Bytes signature = read_file(options.signature_file, kSignatureLimit);
-  const ossl::PKey key = key_of(options, context);
-  const ossl::Scheme scheme =
-      ossl::choose_scheme(key.get(), options.signature.scheme, options.signature.digest);
-  check_sig_format(options.signature, key.get());
-  const Bytes input = input_to_sign(options.file, key.get(), scheme, options.signature);
-  const bool good = verifies(options, key.get(), scheme, input, signature);
-  const std::string problem = certificate_problem(options);
-  const std::string how = ossl::describe(key.get(), scheme);
-  Outcome outcome;
-  outcome.exit = good && problem.empty() ? 0 : 3;
-  outcome.data = {{"verifies", good}, {"scheme", how}};
-  if (!options.trust.empty()) outcome.data["certificate_valid"] = problem.empty();
-  if (!problem.empty()) outcome.data["certificate_problem"] = json_text(problem);
-  outcome.text = verdict_text(options, good, problem, how);
-  return outcome;
+  if (format == SignatureFormat::raw && signature.size() > kSignatureLimit) {
+    throw Error(Kind::malformed,
+                fmt::format("read {}: {} bytes are no signature and no message that hsmith knows",
+                            quoted(options.signature_file), signature.size()));
+  }
+  const ExpectedSigner signer = expected_signer(options, context);
+  std::optional<Validation> validation = validation_of(options, format, context);
+  if (format == SignatureFormat::raw)
+    return verify_raw(options, signature, signer, std::move(validation));
+  refuse_raw_options(options.signature, format);
+  return verify_message({format, signature, options.signature_file, options.file, options.output},
+                        signer, std::move(validation), context);
 }
 
 }  // namespace
@@ -122,14 +195,25 @@ void add_verify(CLI::App& command, Context& context) {
                      "Signer: label, id:HEX or PKCS#11 URI of a key on a token");
   command.add_option("--cert", options->certificate, "Signer: a certificate file");
   command.add_option("--public", options->public_key, "Signer: a public key file (PEM or DER)");
-  command.add_option("--trust", options->trust,
-                     "With --cert: the certificate must verify with these roots");
+  add_trust_options(command, options->trust);
+  command.add_option("--purpose", options->purpose,
+                     "As of cert verify (default: email for S/MIME, else any)");
+  command
+      .add_option("--email", options->path.emails, "The certificate must be good for this mailbox")
+      ->allow_extra_args(false);
+  command.add_option("--security-level", options->path.security_level, "As OpenSSL counts: 0 to 5")
+      ->check(CLI::Range(0, 5));
   add_signature_options(command, options->signature);
-  command.add_option("SIGNATURE", options->signature_file, "The signature")->required();
-  command.add_option("FILE", options->file, "What was signed")->required();
+  command.add_option("-o,--output", options->output,
+                     "Where the content of a message goes, when all is good");
+  command
+      .add_option("SIGNATURE", options->signature_file, "The signature: raw, CMS, S/MIME or JWS")
+      ->required();
+  command.add_option("FILE", options->file,
+                     "What was signed, where the signature does not hold it");
   command.footer(
       "Examples:\n  hsmith verify --key web release.tar.gz.sig release.tar.gz\n"
-      "  hsmith verify --cert web.crt --scheme pss release.tar.gz.sig release.tar.gz");
+      "  hsmith verify --trust ca.crt --crl ca.crl release.tar.gz.p7s release.tar.gz");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });

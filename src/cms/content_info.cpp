@@ -1,5 +1,6 @@
 #include "src/cms/content_info.h"
 
+#include <filesystem>
 #include <fmt/format.h>
 #include <openssl/objects.h>
 
@@ -8,6 +9,7 @@
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/x509/input.h"
+#include "src/x509/kind.h"
 
 namespace hsmith::cms {
 namespace {
@@ -37,6 +39,14 @@ ContentType type_of(int nid) {
   }
 }
 
+constexpr const char* kDetachedHint = "detached signatures have no limit";
+
+Error too_large(const std::string& path) {
+  return Error(Kind::unsupported,
+               fmt::format("read {}: a content that is larger than 512 MiB is not held in memory",
+                           quoted(path)));
+}
+
 bool is_cms_label(std::string_view label) {
   const std::string kind = x509::kind_of_pem(label);
   return kind == "a CMS file" || kind == "a PKCS#7 file";
@@ -44,15 +54,17 @@ bool is_cms_label(std::string_view label) {
 
 }  // namespace
 
+void refuse_large_file(const std::string& path, std::size_t most, const std::string& hint) {
+  std::error_code none;
+  const bool has_size = path != "-" && std::filesystem::is_regular_file(path, none);
+  if (has_size && std::filesystem::file_size(path, none) > most) throw too_large(path).hint(hint);
+}
+
 Bytes read_message_file(const std::string& path) {
+  refuse_large_file(path, kMostMessageFile, kDetachedHint);
   Bytes message;
   read_blocks(path, [&](ByteView block) {
-    if (block.size() > kMostMessageFile - message.size()) {
-      throw Error(
-          Kind::unsupported,
-          fmt::format("read {}: a content that is larger than 512 MiB is not held in memory",
-                      quoted(path)));
-    }
+    if (block.size() > kMostMessageFile - message.size()) throw too_large(path).hint(kDetachedHint);
     message.insert(message.end(), block.begin(), block.end());
   });
   return message;
@@ -79,7 +91,7 @@ bool looks_like_pem_cms(ByteView content) {
 
 Bytes cms_of(ByteView content, std::string_view input) {
   if (!x509::looks_like_pem(content)) return to_bytes(content);
-  std::vector<x509::PemBlock> blocks = x509::pem_blocks(content, input);
+  std::vector<x509::PemBlock> blocks = x509::pem_blocks(content, quoted(input));
   if (blocks.size() != 1) {
     throw Error(Kind::malformed,
                 fmt::format("read {}: it holds {} PEM blocks, expected one message", quoted(input),

@@ -18,6 +18,10 @@ inline constexpr std::size_t kMostContent = std::size_t{512} << 20;
 // A file with such a message: its content in Base64, and what is around it.
 inline constexpr std::size_t kMostMessageFile = kMostContent / 20 * 28;
 
+// Throws unsupported, before it is read, for a file that is larger than `most`, which its content
+// is to be held in memory for; `hint` says what to do instead. What has no size passes.
+void refuse_large_file(const std::string& path, std::size_t most, const std::string& hint);
+
 // A whole message file. Throws unsupported when it is larger than kMostMessageFile.
 Bytes read_message_file(const std::string& path);
 

@@ -149,7 +149,7 @@ std::vector<ossl::Certificate> read_x5c(const Json& header, std::string_view inp
     const auto der =
         one.is_string() ? parse_base64(one.get_ref<const std::string&>()) : std::optional<Bytes>();
     if (!der) refuse(input, "its x5c holds something that is not Base64");
-    chain.push_back(x509::certificate_from_der(*der, input));
+    chain.push_back(x509::certificate_from_der(*der, "a certificate of the JWS"));
   }
   const auto hash = header.find("x5t#S256");
   const Bytes wanted =
