@@ -182,6 +182,10 @@ SignatureFormat format_of(ByteView content) {
   return cms::looks_like_jws(content) ? SignatureFormat::jws : SignatureFormat::raw;
 }
 
+bool may_be_message(ByteView start) {
+  return format_of(start) != SignatureFormat::raw || cms::begins_like_jws(start);
+}
+
 const char* format_name(SignatureFormat format) {
   switch (format) {
     case SignatureFormat::cms:

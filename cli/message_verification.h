@@ -17,6 +17,8 @@ enum class SignatureFormat { raw, cms, smime, jws };
 // What the content of a file is; raw when it is none of the others.
 SignatureFormat format_of(ByteView content);
 const char* format_name(SignatureFormat format);
+// True when a file that begins so may be one of the formats but raw.
+bool may_be_message(ByteView start);
 
 // Who is expected to have signed. Nothing: whoever the message names.
 struct ExpectedSigner {

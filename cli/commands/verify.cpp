@@ -33,9 +33,6 @@ struct Options {
   std::string output;  // for the content of a message
 };
 
-// A signature is small; a larger file is something else.
-constexpr std::size_t kSignatureLimit = 64u << 10;
-
 ossl::PKey key_from_token(const Options& options, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(options.key);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
@@ -166,17 +163,12 @@ Outcome run(const Options& options, Context& context) {
         .hint("name a file with -o");
   }
   if (!options.output.empty()) check_output(options.output, context.replace());
-  const Bytes signature = cms::read_message_file(options.signature_file);
+  const Bytes signature = cms::read_message_file(options.signature_file, may_be_message);
   const SignatureFormat format = format_of(signature);
   if (format == SignatureFormat::raw && !options.trust.trust.empty() &&
       options.certificate.empty()) {
     throw Error(Kind::usage,
                 "--trust: only a certificate can be validated; name the signer with --cert");
-  }
-  if (format == SignatureFormat::raw && signature.size() > kSignatureLimit) {
-    throw Error(Kind::malformed,
-                fmt::format("read {}: {} bytes are no signature and no message that hsmith knows",
-                            quoted(options.signature_file), signature.size()));
   }
   const ExpectedSigner signer = expected_signer(options, context);
   std::optional<Validation> validation = validation_of(options, format, context);

@@ -39,6 +39,9 @@ ContentType type_of(int nid) {
   }
 }
 
+// What a file begins with tells its kind.
+constexpr std::size_t kStart = std::size_t{64} << 10;
+
 constexpr const char* kDetachedHint = "detached signatures have no limit";
 
 Error too_large(const std::string& path) {
@@ -60,12 +63,23 @@ void refuse_large_file(const std::string& path, std::size_t most, const std::str
   if (has_size && std::filesystem::file_size(path, none) > most) throw too_large(path).hint(hint);
 }
 
-Bytes read_message_file(const std::string& path) {
-  refuse_large_file(path, kMostMessageFile, kDetachedHint);
+Bytes read_message_file(const std::string& path,
+                        const std::function<bool(ByteView start)>& is_one) {
   Bytes message;
+  bool known = false;
   read_blocks(path, [&](ByteView block) {
-    if (block.size() > kMostMessageFile - message.size()) throw too_large(path).hint(kDetachedHint);
     message.insert(message.end(), block.begin(), block.end());
+    if (known || message.size() <= kStart) {
+      if (message.size() > kMostMessageFile) throw too_large(path).hint(kDetachedHint);
+      return;
+    }
+    known = is_one(message);
+    if (!known) {
+      throw Error(Kind::malformed,
+                  fmt::format("read {}: it is larger than 64 KiB and no message that hsmith knows",
+                              quoted(path)));
+    }
+    refuse_large_file(path, kMostMessageFile, kDetachedHint);
   });
   return message;
 }

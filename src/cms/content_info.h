@@ -1,8 +1,10 @@
 // What a CMS message is, told before OpenSSL's decoder sees it (RFC 5652, 3).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <openssl/cms.h>
+#include <string>
 #include <string_view>
 
 #include "src/base/bytes.h"
@@ -22,8 +24,10 @@ inline constexpr std::size_t kMostMessageFile = kMostContent / 20 * 28;
 // is to be held in memory for; `hint` says what to do instead. What has no size passes.
 void refuse_large_file(const std::string& path, std::size_t most, const std::string& hint);
 
-// A whole message file. Throws unsupported when it is larger than kMostMessageFile.
-Bytes read_message_file(const std::string& path);
+// A whole message file. `is_one` is asked about the start of a larger one, so that no file of
+// another kind is read to its end. Throws malformed when that says no, unsupported when the file is
+// larger than kMostMessageFile.
+Bytes read_message_file(const std::string& path, const std::function<bool(ByteView start)>& is_one);
 
 enum class ContentType { data, signed_data, enveloped_data, auth_enveloped_data, other };
 

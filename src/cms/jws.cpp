@@ -252,15 +252,18 @@ std::string header_of(const Signing& signing, const JwsAlgorithm& algorithm) {
 
 }  // namespace
 
-bool looks_like_jws(ByteView content) {
-  const std::string_view text = without_line_end(as_text(content));
+bool begins_like_jws(ByteView start) {
+  const std::string_view text = without_line_end(as_text(start));
   // base64url of '{' and whatever may follow it.
   if (!text.starts_with("ey") && !text.starts_with("ew") && !text.starts_with("ex")) return false;
-  return std::count(text.begin(), text.end(), '.') == 2 &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                  c == '-' || c == '_' || c == '.';
-         });
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+bool looks_like_jws(ByteView content) {
+  return begins_like_jws(content) && std::count(content.begin(), content.end(), '.') == 2;
 }
 
 std::string make_jws(const Signing& signing, Placing placing, const Content& content) {

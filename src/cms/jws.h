@@ -12,6 +12,8 @@ namespace hsmith::cms {
 
 // True for a text of three parts in base64url of which the first begins as a JSON object.
 bool looks_like_jws(ByteView content);
+// The same for the start of a text.
+bool begins_like_jws(ByteView start);
 
 // The JWS over a content, without a line end. Detached (RFC 7515, appendix F): the middle part is
 // empty, constant memory but for Ed25519, which takes 64 MiB at most. What is given out was read
