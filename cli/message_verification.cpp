@@ -63,17 +63,6 @@ bool is_expected(const cms::Signature& signature, const ExpectedSigner& expected
                                expected.key.get());
 }
 
-// A file that was named beside a message that holds its content: it must be that content.
-bool same_content(const std::string& file, ByteView content) {
-  bool same = true;
-  read_blocks(file, [&](ByteView block) {
-    const bool fits = block.size() <= content.size();
-    same = same && fits && equal(block, content.first(block.size()));
-    if (fits) content = content.subspan(block.size());
-  });
-  return same && content.empty();
-}
-
 std::string mailboxes(X509* certificate) {
   std::vector<std::string> found;
   for (const x509::AltName& name : x509::certificate_facts(certificate).extensions.names) {
@@ -199,8 +188,19 @@ const char* format_name(SignatureFormat format) {
   }
 }
 
+bool same_content(const std::string& file, ByteView content) {
+  bool same = true;
+  read_blocks(file, [&](ByteView block) {
+    const bool fits = block.size() <= content.size();
+    same = same && fits && equal(block, content.first(block.size()));
+    if (fits) content = content.subspan(block.size());
+  });
+  return same && content.empty();
+}
+
 CertificateVerdict validate(X509* certificate, const Validation& validation) {
-  const x509::Verdict verdict = verify(certificate, validation.trust, validation.path);
+  const x509::Verdict verdict =
+      x509::verify_path(certificate, validation.untrusted, validation.anchors, validation.path);
   CertificateVerdict result{"", verdict.revocation_checked};
   if (!verdict.ok) {
     const auto& problems = verdict.problems;
@@ -231,7 +231,7 @@ Outcome verify_message(const MessageToVerify& message, const ExpectedSigner& exp
   }
   if (validation) {
     for (const ossl::Certificate& one : verified.certificates)
-      validation->trust.untrusted.push_back(ossl::share(one.get()));
+      validation->untrusted.push_back(ossl::share(one.get()));
   }
   const Report report = report_of(verified, expected, validation);
   const std::string problem = problem_of(message, verified, report);

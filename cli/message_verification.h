@@ -4,9 +4,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/context.h"
-#include "cli/trust.h"
 #include "src/ossl/handles.h"
 #include "src/x509/path.h"
 
@@ -28,7 +28,8 @@ struct ExpectedSigner {
 
 // How certificates are validated; without it they are not.
 struct Validation {
-  Trust trust;
+  std::vector<ossl::Certificate> anchors;
+  std::vector<ossl::Certificate> untrusted;
   x509::PathOptions path;
 };
 // "" when the certificate is good for signatures now; else why not.
@@ -37,6 +38,9 @@ struct CertificateVerdict {
   bool revocation_checked = false;
 };
 CertificateVerdict validate(X509* certificate, const Validation& validation);
+
+// True when the file holds exactly these bytes.
+bool same_content(const std::string& file, ByteView content);
 
 struct MessageToVerify {
   SignatureFormat format;
