@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/alt_names.h"
+#include "src/x509/input.h"
 #include "src/x509/request.h"
 
 namespace hsmith::cli {
@@ -29,6 +30,11 @@ namespace {
   throw Error(error.kind(), error.what()).ckr(error.ckr()).hint(error.hint());
 }
 
+x509::PemHeader header_of(const RequestOutput& output) {
+  return output.new_header ? x509::PemHeader::new_certificate_request
+                           : x509::PemHeader::certificate_request;
+}
+
 }  // namespace
 
 void check_request_output(const RequestOutput& output, const Context& context) {
@@ -41,10 +47,10 @@ void check_request_output(const RequestOutput& output, const Context& context) {
 
 Outcome deliver_request(const RequestOutput& output, const tokens::Key& key, const Bytes& der,
                         Context& context) {
-  const auto header = output.new_header ? x509::PemHeader::new_certificate_request
-                                        : x509::PemHeader::certificate_request;
-  const std::string pem = x509::request_pem(der, header);
-  const Bytes content = output.format == "der" ? der : to_bytes(as_bytes(pem));
+  const Bytes written = output.wrap ? output.wrap(der) : der;
+  const std::string pem =
+      output.wrap ? x509::pem("PKCS7", written) : x509::request_pem(der, header_of(output));
+  const Bytes content = output.format == "der" ? written : to_bytes(as_bytes(pem));
   const ossl::Request request = x509::parse_request(der, "the request");
   const x509::RequestFacts facts = x509::request_facts(request.get());
   keep_request(context.environment.state_folder, x509::public_key_of(request.get()), der);

@@ -14,6 +14,8 @@ struct RequestOutput {
   std::string file = "-";
   std::string format = "pem";  // or "der"
   bool new_header = false;
+  // What is written instead of the request itself: a PKCS#7 around it, DER.
+  std::function<Bytes(const Bytes& request)> wrap;
 };
 
 // Refuses an output that could not be written, before anything is done.

@@ -138,8 +138,8 @@ std::vector<Change> changes_of(const Succession& succession) {
 
 void succeed(const tokens::OpenToken& token, const Succession& succession) {
   const std::string replaced = replaced_label(succession.name);
-  const tokens::Inventory inventory = tokens::take_inventory(token);
   try {
+    const tokens::Inventory inventory = tokens::take_inventory(token);
     if (!succession.old_certificate.empty()) {
       for (const tokens::TokenCertificate& there : inventory.certificates) {
         if (there.der == succession.old_certificate && there.label != replaced)

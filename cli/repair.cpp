@@ -156,8 +156,13 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
     const bool renamed = succession && there.label == succession->name;
     return there.id == id && (renamed || there.label == fact(entry, "label"));
   };
+  bool installed = false;
   for (const tokens::TokenCertificate& there : inventory.certificates) {
-    if (there.der == *der && !is_whole(there)) tokens::destroy(token, there);
+    if (there.der != *der) continue;
+    if (is_whole(there))
+      installed = true;
+    else
+      tokens::destroy(token, there);
   }
   for (const tokens::BrokenObject& broken : inventory.broken) {
     if (broken.object_class != CKO_CERTIFICATE) continue;
@@ -170,7 +175,7 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
   inventory = tokens::take_inventory(token);
   const Key& key =
       tokens::key_of_certificate(inventory, certificate.get(), "the certificate in the journal");
-  tokens::install(token, inventory, key, certificate.get());
+  if (!installed) tokens::install(token, inventory, key, certificate.get());
   if (succession) succeed(token, *succession);
   return {true, fmt::format("the certificate of {} is installed", key.uri)};
 }

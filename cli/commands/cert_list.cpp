@@ -47,7 +47,43 @@ bool has_key(const tokens::Inventory& inventory, X509* certificate) {
   return false;
 }
 
-Outcome run(const std::string& expiring, Context& context) {
+struct Options {
+  std::string expiring;
+  std::string format = "table";
+};
+
+// A label's value in Prometheus' text format: backslash, quote and line feed escaped. printable()
+// has written all other control characters with a backslash, which is escaped in its turn.
+std::string metric_value(const std::string& text) {
+  std::string escaped;
+  for (const char c : printable(text)) {
+    if (c == '\\' || c == '"') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+// One sample: when the certificate expires, in seconds since 1970.
+std::string metric(const pkcs11::TokenInfo& token, const tokens::TokenCertificate& there,
+                   const x509::CertificateFacts& facts, bool own) {
+  return fmt::format(
+      "hsmith_certificate_not_after_seconds{{token=\"{}\",serial=\"{}\",label=\"{}\",id=\"{}\","
+      "subject=\"{}\",sha256=\"{}\",has_key=\"{}\"}} {}\n",
+      metric_value(token.label), metric_value(token.serial), metric_value(there.label),
+      hex(there.id), metric_value(facts.subject), facts.sha256, own ? "yes" : "no",
+      static_cast<long long>(facts.not_after));
+}
+
+constexpr char kMetricHead[] =
+    "# HELP hsmith_certificate_not_after_seconds When the certificate expires, in seconds since "
+    "1970.\n"
+    "# TYPE hsmith_certificate_not_after_seconds gauge\n";
+
+Outcome run(const Options& options, Context& context) {
+  const bool prometheus = options.format == "prometheus";
+  if (prometheus && context.options.json)
+    throw Error(Kind::usage, "cert list: --json and --format prometheus do not go together");
+  const std::string& expiring = options.expiring;
   const std::time_t within = expiring.empty() ? 0 : parse_span(expiring);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
   const tokens::Inventory inventory = tokens::take_inventory(token);
@@ -58,6 +94,7 @@ Outcome run(const std::string& expiring, Context& context) {
   outcome.data["token"] = tokens::token_uri(token.info);
   outcome.data["certificates"] = Json::array();
   std::vector<std::vector<std::string>> rows;
+  std::string metrics = kMetricHead;
   for (const tokens::TokenCertificate& there : inventory.certificates) {
     try {
       const ossl::Certificate certificate = x509::certificate_from_der(there.der, there.uri);
@@ -72,6 +109,7 @@ Outcome run(const std::string& expiring, Context& context) {
       json["has_key"] = own;
       json["expired"] = facts.not_after < now;
       outcome.data["certificates"].push_back(std::move(json));
+      metrics += metric(token.info, there, facts, own);
       rows.push_back(
           {printable(there.label, 60), printable(facts.subject, 60), printable(facts.issuer, 60),
            rfc3339(facts.not_after).substr(0, 10) + (facts.not_after < now ? " EXPIRED" : ""),
@@ -81,20 +119,27 @@ Outcome run(const std::string& expiring, Context& context) {
     }
   }
   warn_of_broken(inventory, context);
-  if (!rows.empty()) outcome.text = table({"LABEL", "SUBJECT", "ISSUER", "EXPIRES", "KEY"}, rows);
+  if (prometheus) {
+    outcome.text = metrics;
+  } else if (!rows.empty()) {
+    outcome.text = table({"LABEL", "SUBJECT", "ISSUER", "EXPIRES", "KEY"}, rows);
+  }
   return outcome;
 }
 
 }  // namespace
 
 void add_cert_list(CLI::App& command, Context& context) {
-  auto expiring = std::make_shared<std::string>();
-  command.add_option("--expiring", *expiring,
+  auto options = std::make_shared<Options>();
+  command.add_option("--expiring", options->expiring,
                      "Only what expires within this time (30d, 12h, 4w); exit 3 when there is any");
+  command.add_option("--format", options->format, "table or prometheus (default table)")
+      ->check(CLI::IsMember({"table", "prometheus"}));
   command.footer(
-      "Examples:\n  hsmith cert list --token prod\n  hsmith cert list --expiring 30d --json");
-  command.callback([expiring, &context] {
-    context.run = [expiring, &context] { return run(*expiring, context); };
+      "Examples:\n  hsmith cert list --expiring 30d --json\n"
+      "  hsmith cert list --format prometheus > /var/lib/node_exporter/hsmith.prom");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
   });
 }
 

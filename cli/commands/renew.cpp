@@ -10,7 +10,9 @@
 #include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/cms/sign.h"
 #include "src/x509/renewal.h"
+#include "tokens/certificates.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -21,27 +23,28 @@ struct Options {
   bool same_key = false;
   bool new_key = false;
   std::string key_type;
+  std::string format = "pkcs10";
   RequestOutput output;
 };
 
-// The certificate that stands under the key's own label, or the only one that it has.
 ossl::Certificate in_service(const tokens::Inventory& inventory, const tokens::Key& key) {
-  const auto all = tokens::objects_of(inventory, key).certificates;
-  std::vector<const tokens::TokenCertificate*> hits;
-  std::vector<std::string> uris;
-  for (const tokens::TokenCertificate& there : all) {
-    uris.push_back(there.uri);
-    if (there.label == key.label || all.size() == 1) hits.push_back(&there);
-  }
-  if (hits.size() == 1) return x509::certificate_from_der(hits.front()->der, hits.front()->uri);
-  const std::string doing = "renew " + key.uri;
-  if (all.empty()) {
-    throw Error(Kind::not_found, doing + ": it has no certificate")
+  try {
+    const auto there = tokens::certificate_in_service(inventory, key);
+    return x509::certificate_from_der(there.der, there.uri);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::not_found) throw error.during("renew " + key.uri);
+    throw error.during("renew " + key.uri)
         .hint("ask for a first one with: hsmith request new " + shell_word(key.label));
   }
-  throw Error(Kind::ambiguous, doing + ": it is not clear which of its certificates is in service")
-      .hint("delete those that are not: hsmith cert delete")
-      .candidates(std::move(uris));
+}
+
+// The request signed by the certificate that it renews: how some authorities know their own.
+Bytes signed_by_old(const tokens::OpenToken& token, const tokens::Key& key, X509* certificate,
+                    const Bytes& request) {
+  const auto remote = tokens::remote_key(token, key);
+  const ossl::Scheme scheme = ossl::choose_scheme(remote->public_key(), "", "");
+  return cms::sign({remote, scheme, certificate, {}}, cms::Placing::attached,
+                   [&](const std::function<void(ByteView)>& take) { take(request); });
 }
 
 std::set<tokens::Use> uses_of(const tokens::Key& key) {
@@ -102,7 +105,7 @@ Outcome with_new_key(const Options& options, Context& context, const tokens::Rea
       [&](const tokens::Key& made) { return request_by(token, made, certificate); }, context);
 }
 
-Outcome run(const Options& options, Context& context) {
+Outcome run(Options& options, Context& context) {
   check_request_output(options.output, context);
   const tokens::Selector selector = tokens::parse_selector(options.name);
   const tokens::Reach way = reach(context, &selector);
@@ -110,6 +113,12 @@ Outcome run(const Options& options, Context& context) {
   const tokens::OpenToken token = open_for_user(context, access, way, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
   const ossl::Certificate certificate = in_service(tokens::take_inventory(token), key);
+  if (options.format == "pkcs7") {
+    tokens::check_may_sign(key);
+    options.output.wrap = [&](const Bytes& request) {
+      return signed_by_old(token, key, certificate.get(), request);
+    };
+  }
   if (options.new_key) return with_new_key(options, context, way, token, key, certificate.get());
   return request_by_present_key(
       way, token, key, options.output,
@@ -134,6 +143,10 @@ void add_renew(CLI::App& command, Context& context) {
       ->needs(new_key);
   command.add_option("-o,--output", options->output.file,
                      "File to write (default: standard output)");
+  command
+      .add_option("--format", options->format,
+                  "pkcs10, or pkcs7: the request signed by the certificate that it renews")
+      ->check(CLI::IsMember({"pkcs10", "pkcs7"}));
   command.footer(
       "Examples:\n  hsmith renew web --new-key -o web.csr\n"
       "  hsmith renew web --same-key -o web.csr");

@@ -188,6 +188,7 @@ class KeyRename(KeyDelete):
 
 class RequestNewKey(Flow):
     name = "request new --key-type"
+    label = "web"
     settled = ("the key without its request",)
     again = {"before": {0}, "done": {8}, "the key without its request": {8}}
     nouns = Flow.nouns + ("web.csr",)
@@ -197,7 +198,7 @@ class RequestNewKey(Flow):
         return ["request", "new", "web", "--key-type", self.type, "--cn", "www.example.com", *self.profile, "-o", "web.csr"]
 
     def state_of(self, world, seen):
-        pair = pair_of(new_objects(world, seen), "web", self.may)
+        pair = pair_of(new_objects(world, seen), self.label, self.may)
         written = (world.work / "web.csr").exists()
         if pair not in ("none", "whole"):
             return pair
@@ -275,6 +276,54 @@ class RequestComplete(CertInstall):
     def prepare(self, world):
         super().prepare(world)
         world.must("hsmith", "request", "new", "web", "--cn", "www.example.com", "-o", "web.csr")
+
+
+class Renew(RequestNewKey):
+    """The request of a successor, by a key that is made for it."""
+    name = "renew"
+    label = "web@2"
+
+    def prepare(self, world):
+        super().prepare(world)
+        has_key(world, "web")
+        make_certificate(world, "web")
+        world.must("hsmith", "cert", "install", "web.crt")
+
+    def arguments(self, world):
+        return ["renew", "web", "--new-key", "-o", "web.csr"]
+
+
+class RenewComplete(Flow):
+    """The certificate of the successor: it is installed, and both pairs get their new labels."""
+    name = "request complete of a renewal"
+    tokens = ("softhsm",)  # softokn has one label for all certificates of a subject
+    again = {"before": {0}, "done": {0}}
+    nouns = Flow.nouns + ("second.crt", "web.example.com", "object=web%402")
+
+    def prepare(self, world):
+        super().prepare(world)
+        has_key(world, "web")
+        make_certificate(world, "web")
+        world.must("hsmith", "cert", "install", "web.crt")
+        world.must("hsmith", "renew", "web", "--new-key", "-o", "second.csr")
+        world.must("openssl", "x509", "-req", "-in", "second.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-days", "25",
+                   "-out", "second.crt")
+
+    def arguments(self, world):
+        return ["request", "complete", "second.crt"]
+
+    def state_of(self, world, seen):
+        if self.unchanged(world, seen):
+            return "before"
+        labels = {"web": "web@1", "web@2": "web"}
+        moved = [one | {"label": labels.get(one["label"], one["label"])} for one in world.base]
+        more, less = frozen(seen["objects"]) - frozen(moved), frozen(moved) - frozen(seen["objects"])
+        new = [one for one in seen["objects"] if one["class"] == "certificate" and one["label"] == "web"]
+        der = subprocess.run(["openssl", "x509", "-in", world.work / "second.crt", "-outform", "DER"],
+                             capture_output=True, check=True).stdout
+        whole = len(new) == 1 and new[0]["material"] == hashlib.sha256(der).hexdigest()
+        return "done" if not less and sum(more.values()) == 1 and whole \
+            else f"half renewed: {self.difference(world, seen)}"
 
 
 class Sign(Flow):
@@ -402,11 +451,12 @@ class Repair(Flow):
 
 def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
-             RequestComplete(), CertInstall(), Sign(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
+             RequestComplete(), CertInstall(), Renew(), RenewComplete(), Sign(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
                Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
                Repair(RequestNewKey(), "kill before C_SignInit 1"),
-               Repair(CertInstall(), "kill after C_CreateObject 1")]
+               Repair(CertInstall(), "kill after C_CreateObject 1"),
+               Repair(RenewComplete(), "kill after C_SetAttributeValue 2")]
     return flows + repairs
