@@ -71,7 +71,7 @@ const std::map<std::string, ValuesOf>& values_table() {
                              "--san",  "--ku",          "--eku",    "--ext",    "--host",
                              "--ip",   "--label",       "--id",     "--serial", "--expiring",
                              "--at",   "--max-depth",   "--policy", "--listen", "--as-user",
-                             "NEW"}) {
+                             "NEW",   "--jobs"}) {
       table[free] = {Values::nothing};
     }
     return table;

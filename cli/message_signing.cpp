@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 
+#include "cli/message_verification.h"
 #include "src/base/error.h"
 #include "src/base/files.h"
 #include "src/base/text.h"
@@ -84,8 +85,7 @@ cms::Content content_of(const std::string& file, const MessageSigner& signer,
 }
 
 // S/MIME is made of a MIME entity, which is held in memory.
-std::string smime_message(const std::string& file, const MessageSigner& signer,
-                          const MessageOptions& options, const cms::Content& content) {
+Bytes entity_of(const std::string& file, const cms::Content& content) {
   Bytes whole;
   content([&](ByteView block) {
     if (block.size() > cms::kMostContent - whole.size()) {
@@ -95,7 +95,12 @@ std::string smime_message(const std::string& file, const MessageSigner& signer,
     }
     whole.insert(whole.end(), block.begin(), block.end());
   });
-  const Bytes entity = cms::mime_entity(whole, std::filesystem::path(file).filename().string());
+  return cms::mime_entity(whole, std::filesystem::path(file).filename().string());
+}
+
+std::string smime_message(const std::string& file, const MessageSigner& signer,
+                          const MessageOptions& options, const cms::Content& content) {
+  const Bytes entity = entity_of(file, content);
   const Bytes der =
       cms::sign(signer.signing(), options.placing(), [&](const auto& take) { take(entity); });
   const bool opaque = options.placing() == cms::Placing::attached;
@@ -111,6 +116,12 @@ std::string smime_message(const std::string& file, const MessageSigner& signer,
 }
 
 }  // namespace
+
+MessageSigner MessageSigner::with_key(std::shared_ptr<ossl::RemoteKey> other) const {
+  MessageSigner copy{std::move(other), scheme, ossl::share(certificate.get()), {}};
+  for (const ossl::Certificate& one : chain) copy.chain.push_back(ossl::share(one.get()));
+  return copy;
+}
 
 cms::Placing MessageOptions::placing() const {
   if (attached) return cms::Placing::attached;
@@ -192,6 +203,36 @@ Bytes signed_message(const std::string& file, const MessageSigner& signer,
   if (options.der) return der;
   // Not "CMS": openssl smime and certtool read this label only, openssl cms reads both.
   return to_bytes(as_bytes(x509::pem("PKCS7", der)));
+}
+
+bool is_signed_message(const Bytes& message, const std::string& file, const MessageSigner& signer,
+                       const MessageOptions& options) {
+  constexpr const char* kName = "the message that is there";
+  cms::Content content = [&](const auto& take) { read_blocks(file, take); };
+  std::optional<Bytes> entity;
+  cms::VerifiedMessage verified;
+  if (options.format == "jws") {
+    verified = cms::verify_jws(message, &content, signer.key->public_key(), kName);
+  } else {
+    Bytes der;
+    if (options.format == "smime") {
+      cms::SmimeMessage smime = cms::read_smime(message, kName);
+      entity = entity_of(file, content);
+      if (smime.content && *smime.content != *entity) return false;
+      content = [&](const auto& take) { take(*entity); };
+      der = std::move(smime.cms);
+    } else {
+      der = cms::cms_of(message, kName);
+    }
+    verified = cms::verify_message(der, &content, {}, cms::WeakDigest::refuse, kName);
+  }
+  const cms::Signature& only = verified.signatures.front();
+  if (verified.signatures.size() != 1 || !only.verifies || only.certificate == nullptr ||
+      !x509::same_certificate(only.certificate.get(), signer.certificate.get())) {
+    return false;
+  }
+  if (!verified.content) return true;
+  return entity ? *verified.content == *entity : same_content(file, *verified.content);
 }
 
 }  // namespace hsmith::cli

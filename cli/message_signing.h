@@ -43,6 +43,8 @@ struct MessageSigner {
   ossl::Certificate certificate;
   std::vector<ossl::Certificate> chain;  // with --chain: intermediates, no root
 
+  // The same with the key in another session.
+  MessageSigner with_key(std::shared_ptr<ossl::RemoteKey> other) const;
   cms::Signing signing() const { return {key, scheme, certificate.get(), chain}; }
 };
 
@@ -58,5 +60,10 @@ using Announce = std::function<void(ByteView digest)>;
 // The message for one file, verified, as it is written.
 Bytes signed_message(const std::string& file, const MessageSigner& signer,
                      const MessageOptions& options, const Announce& announce);
+
+// True for a message that holds one signature, good, with this signer's certificate, over the file.
+// Throws malformed for what is no message of the format.
+bool is_signed_message(const Bytes& message, const std::string& file, const MessageSigner& signer,
+                       const MessageOptions& options);
 
 }  // namespace hsmith::cli
