@@ -13,7 +13,9 @@ void add_cert_retire(CLI::App& command, Context& context);
 void add_cert_show(CLI::App& command, Context& context);
 void add_cert_verify(CLI::App& command, Context& context);
 void add_completion(CLI::App& command, Context& context);
+void add_decrypt(CLI::App& command, Context& context);
 void add_doctor(CLI::App& command, Context& context);
+void add_encrypt(CLI::App& command, Context& context);
 void add_key_delete(CLI::App& command, Context& context);
 void add_key_generate(CLI::App& command, Context& context);
 void add_key_list(CLI::App& command, Context& context);
@@ -56,6 +58,8 @@ constexpr Noun kNouns[] = {
     {"doctor", "Find what stands in the way, finish what was interrupted"},
     {"sign", "Sign files with a key on a token"},
     {"verify", "Verify a signature"},
+    {"encrypt", "Encrypt a file for the holders of certificates"},
+    {"decrypt", "Decrypt a message with a key on a token"},
     {"sandbox", "Run a command with a private SoftHSM token"},
     {"use", "Configure a program that is to use a key"},
     {"completion", "Print the script by which a shell completes command lines"},
@@ -97,6 +101,8 @@ constexpr Command kCommands[] = {
     {"doctor", nullptr, "Find what stands in the way, finish what was interrupted", add_doctor},
     {"sign", nullptr, "Sign files with a key on a token", add_sign},
     {"verify", nullptr, "Verify a signature", add_verify},
+    {"encrypt", nullptr, "Encrypt a file for the holders of certificates", add_encrypt},
+    {"decrypt", nullptr, "Decrypt a message with a key on a token", add_decrypt},
     {"sandbox", nullptr, "Run a command with a private SoftHSM token", add_sandbox},
     {"use", nullptr, "Configure a program that is to use a key", add_use},
     {"completion", nullptr, "Print the script by which a shell completes command lines",

@@ -64,6 +64,8 @@ const std::map<std::string, ValuesOf>& values_table() {
         {"--scheme", {Values::words, "pkcs1 pss ecdsa eddsa"}},
         {"--digest", {Values::words, "sha256 sha384 sha512"}},
         {"--purpose", {Values::words, "server client email kra codesign timestamp any"}},
+        {"--cipher", {Values::words, "aes-256-cbc aes-256-gcm"}},
+        {"--rsa-padding", {Values::words, "oaep pkcs1"}},
         {"SHELL", {Values::words, "bash zsh fish"}},
     };
     for (const char* free : {"--slot", "--module-init", "--cn",     "--o",      "--ou",

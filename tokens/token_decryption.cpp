@@ -214,6 +214,11 @@ ossl::DecryptedKey TokenDecryption::decrypt_key(const ossl::RsaEncryption& how, 
 }
 
 Secret TokenDecryption::derive(ByteView peer_point) {
+  if (key.derive == false) {
+    throw Error(Kind::unsupported,
+                fmt::format("derive with {}: the key was not made for key agreement", key.uri))
+        .hint("make a key with --use derive");
+  }
   ossl::ec_public_key(ossl::key_type_named(ossl::key_type_name(public_half)), peer_point);
   // The point goes raw; tokens that want it as an OCTET STRING (PKCS#11 2.20) get it so.
   try {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "src/base/error.h"
+#include "src/base/new_file.h"
 #include "src/base/text.h"
 
 namespace hsmith {
@@ -81,7 +82,7 @@ class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& target) : target_(target) {
     const fs::path folder = folder_of(target);
-    file_ = Descriptor(open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+    file_ = Descriptor(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (file_.get() >= 0) return;
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) fail("write", target, errno);
     name_ = (folder / ".hsmith-XXXXXX").string();
@@ -189,21 +190,21 @@ void check_output(const std::string& path, Replace replace) {
   if (access(folder_of(path).c_str(), W_OK | X_OK) != 0) fail("write", path, errno);
 }
 
-void write_file(const std::string& path, ByteView content, FileMode mode, Replace replace) {
-  if (path == "-") {
-    write_all(STDOUT_FILENO, content, "standard output");
-    return;
-  }
-  check_output(path, replace);
-  if (is_device(path)) {
-    const Descriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-    if (device.get() < 0) fail("write", path, errno);
-    write_all(device.get(), content, path);
-    return;
-  }
+namespace {
+
+std::string name_of(const std::string& path) { return path == "-" ? "standard output" : path; }
+
+// Standard output, or a device.
+void write_through(const std::string& path, const std::function<void(int fd)>& write) {
+  if (path == "-") return write(STDOUT_FILENO);
+  const Descriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  if (device.get() < 0) fail("write", path, errno);
+  write(device.get());
+}
+
+// Durable, with its mode, then its name.
+void keep(TemporaryFile& file, const std::string& path, FileMode mode, Replace replace) {
   const Descriptor folder = open_folder(folder_of(path));
-  TemporaryFile file(path);
-  write_all(file.fd(), content, path);
   if (fchmod(file.fd(), mode.bits) != 0) fail("write", path, errno);
   if (fsync(file.fd()) != 0) fail("write", path, errno);
   file.put_in_place(replace);
@@ -213,6 +214,57 @@ void write_file(const std::string& path, ByteView content, FileMode mode, Replac
     if (replace == Replace::no) unlink(path.c_str());  // not durable: as if it had not been written
     throw;
   }
+}
+
+}  // namespace
+
+void write_file(const std::string& path, ByteView content, FileMode mode, Replace replace) {
+  check_output(path, replace);
+  if (path == "-" || is_device(path))
+    return write_through(path, [&](int fd) { write_all(fd, content, name_of(path)); });
+  TemporaryFile file(path);
+  write_all(file.fd(), content, path);
+  keep(file, path, mode, replace);
+}
+
+void write_file(const std::string& path, FileMode mode, Replace replace,
+                const std::function<void(NewFile&)>& fill) {
+  check_output(path, replace);
+  const bool through = path == "-" || is_device(path);
+  TemporaryFile file(through ? (fs::temp_directory_path() / "hsmith").string() : path);
+  NewFile made(file.fd(), path);
+  fill(made);
+  if (!through) return keep(file, path, mode, replace);
+  made.rewind();
+  write_through(path, [&](int fd) {
+    std::array<unsigned char, 65536> block;
+    for (ssize_t got = 0; (got = read(file.fd(), block.data(), block.size())) != 0;) {
+      if (got < 0) fail("read again", path, errno);
+      write_all(fd, ByteView(block).first(static_cast<std::size_t>(got)), name_of(path));
+    }
+  });
+}
+
+void NewFile::put(ByteView bytes) { write_all(fd_, bytes, path_); }
+
+void NewFile::rewind() {
+  if (lseek(fd_, 0, SEEK_SET) != 0) fail("read again", path_, errno);
+}
+
+bool NewFile::get(std::span<unsigned char> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t got = read(fd_, bytes.data(), bytes.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("read again", path_, errno);
+    if (got == 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(got));
+  }
+  return true;
+}
+
+bool NewFile::at_end() {
+  unsigned char byte = 0;
+  return !get({&byte, 1});
 }
 
 fs::path replacement_of(const fs::path& path) {
