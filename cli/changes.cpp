@@ -61,6 +61,15 @@ void Undertaking::close(Json fields) {
   record(context_, std::move(fields), audit::Flush::yes);
 }
 
+std::vector<Change> deletions(const tokens::KeyObjects& objects) {
+  std::vector<Change> changes;
+  for (const auto& certificate : objects.certificates)
+    changes.push_back({Change::Kind::destroy, certificate.uri});
+  for (const auto& key : objects.public_keys) changes.push_back({Change::Kind::destroy, key.uri});
+  changes.push_back({Change::Kind::destroy, objects.private_key.uri});
+  return changes;
+}
+
 Json deletion_facts(const tokens::KeyObjects& objects) {
   const tokens::Key& key = objects.private_key;
   Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}};

@@ -38,6 +38,8 @@ class Undertaking {
   std::filesystem::path entry_;
 };
 
+// What a deletion destroys, in the order in which it does.
+std::vector<Change> deletions(const tokens::KeyObjects& objects);
 // What the journal keeps of a deletion.
 Json deletion_facts(const tokens::KeyObjects& objects);
 

@@ -59,7 +59,7 @@ const std::map<std::string, ValuesOf>& values_table() {
         {"--so-pin-source", {Values::words, kPinSources}},
         {"--new-pin-source", {Values::words, kPinSources}},
         {"--challenge-source", {Values::words, kPinSources}},
-        {"--for", {Values::words, "openssl nginx"}},
+        {"--for", {Values::words, "openssl nginx apache curl"}},
         {"--use", {Values::words, "sign decrypt derive"}},
         {"--scheme", {Values::words, "pkcs1 pss ecdsa eddsa"}},
         {"--digest", {Values::words, "sha256 sha384 sha512"}},
@@ -68,12 +68,12 @@ const std::map<std::string, ValuesOf>& values_table() {
         {"--rsa-padding", {Values::words, "oaep pkcs1"}},
         {"SHELL", {Values::words, "bash zsh fish"}},
     };
-    for (const char* free : {"--slot", "--module-init", "--cn",     "--o",      "--ou",
-                             "--l",    "--st",          "--c",      "--email",  "--subject",
-                             "--san",  "--ku",          "--eku",    "--ext",    "--host",
-                             "--ip",   "--label",       "--id",     "--serial", "--expiring",
-                             "--at",   "--max-depth",   "--policy", "--listen", "--as-user",
-                             "NEW",   "--jobs"}) {
+    for (const char* free :
+         {"--slot",    "--module-init", "--cn",    "--o",         "--ou",     "--l",
+          "--st",      "--c",           "--email", "--subject",   "--san",    "--ku",
+          "--eku",     "--ext",         "--host",  "--ip",        "--label",  "--id",
+          "--serial",  "--expiring",    "--at",    "--max-depth", "--policy", "--listen",
+          "--as-user", "--replace",     "--jobs",  "NEW"}) {
       table[free] = {Values::nothing};
     }
     return table;

@@ -165,6 +165,13 @@ tokens::OpenToken open_for_user(Context& context, pkcs11::Access access,
   return open_for_user(context, access, reach(context, selector), selector);
 }
 
+tokens::OpenToken open_as(const std::string& user, Context& context, const tokens::Reach& way,
+                          const tokens::Selector* selector) {
+  if (user == "user") return open_for_user(context, pkcs11::Access::read_write, way, selector);
+  return tokens::open_token(way, pkcs11::Access::read_write, tokens::Login::so,
+                            pin_options(context, tokens::PinRole::so));
+}
+
 Outcome planned(const std::vector<Change>& changes) {
   Outcome outcome;
   outcome.data["plan"] = Json::array();

@@ -94,6 +94,10 @@ tokens::OpenToken open_for_user(Context& context, pkcs11::Access access,
 tokens::OpenToken open_for_user(Context& context, pkcs11::Access access, const tokens::Reach& way,
                                 const tokens::Selector* selector = nullptr);
 
+// Opens the token for changes and logs in: "user" or "so" (--login-as).
+tokens::OpenToken open_as(const std::string& user, Context& context, const tokens::Reach& way,
+                          const tokens::Selector* selector = nullptr);
+
 // The PIN source of a role, from option, URI, environment and configuration.
 tokens::PinOptions pin_options(const Context& context, tokens::PinRole role,
                                const tokens::Selector* selector = nullptr);

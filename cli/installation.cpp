@@ -15,6 +15,7 @@
 #include "src/x509/path.h"
 #include "src/x509/renewal.h"
 #include "tokens/certificates.h"
+#include "tokens/quirks.h"
 #include "tokens/reading.h"
 #include "tokens/token_key.h"
 
@@ -135,6 +136,7 @@ struct Job {
   const std::string& label() const { return succession ? succession->name : key->label; }
 };
 
+// With the user logged in the private key proves that it fits.
 Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Leaf& leaf) {
   X509* certificate = leaf.certificate.get();
   const tokens::Key& key = tokens::key_of_certificate(inventory, certificate, leaf.name);
@@ -142,13 +144,21 @@ Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, 
       .leaf = &leaf, .key = &key, .succession = succession_of(token, inventory, key, certificate)};
   const Bytes der = x509::certificate_der(certificate);
   for (const auto& there : tokens::objects_of(inventory, key).certificates)
-    job.there |= there.der == der && there.id == key.id && there.label == key.label;
-  if (!job.there && !tokens::holds_private_half(token, key, x509::public_key_of(certificate))) {
+    job.there |= there.der == der && tokens::is_beside(token, there, key);
+  if (!job.there && token.login == tokens::Login::user &&
+      !tokens::holds_private_half(token, key, x509::public_key_of(certificate))) {
     throw Error(Kind::mismatch,
                 fmt::format("install the certificate of {}: the private key {} does not fit it",
                             leaf.facts.subject, key.uri));
   }
   return job;
+}
+
+// The security officer cannot use the keys: before, the user proves that they fit.
+void prove_as_user(const Inputs& inputs, Context& context, const tokens::Reach& way) {
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, way);
+  const tokens::Inventory inventory = tokens::take_inventory(token);
+  for (const Leaf& leaf : inputs.leaves) prepare(token, inventory, leaf);
 }
 
 void install_one(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Job& job,
@@ -157,6 +167,7 @@ void install_one(const tokens::OpenToken& token, const tokens::Inventory& invent
   Json facts{{"label", json_text(job.key->label)},
              {"id", hex(job.key->id)},
              {"certificate", hex(x509::certificate_der(certificate))}};
+  if (token.login == tokens::Login::so) facts["login_as"] = "so";
   if (job.succession) facts["succession"] = succession_facts(*job.succession);
   undertake(context, token.info, facts, [&](Undertaking&) {
     const auto installed = tokens::install(token, inventory, *job.key, certificate);
@@ -174,6 +185,10 @@ void add_install_options(CLI::App& command, InstallOptions& options) {
       .add_option("--chain", options.chain, "Certificates of the authorities; they serve to verify")
       ->allow_extra_args(false);
   command.add_option("--trust", options.trust, "File of trusted roots: the whole path must verify");
+  command
+      .add_option("--login-as", options.login_as,
+                  "Who writes it: user, or so, after the user proved the key (default user)")
+      ->check(CLI::IsMember({"user", "so"}));
 }
 
 Outcome install_certificates(const InstallOptions& options, Context& context) {
@@ -183,7 +198,8 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
     check_chain(leaf, inputs, options);
   }
   const tokens::Reach way = reach(context);
-  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
+  if (options.login_as == "so") prove_as_user(inputs, context, way);
+  const tokens::OpenToken token = open_as(options.login_as, context, way);
   const auto lock = tokens::lock_token(way, token.info);
   const tokens::Inventory inventory = inventory_for_change(token, context);
   std::vector<Job> jobs;
@@ -195,10 +211,15 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
     if (!job.there)
       changes.push_back({Change::Kind::create, fmt::format("certificate of {} beside {}",
                                                            leaf.facts.subject, job.key->uri)});
+    if (!job.there && tokens::quirks_of(token.info).has_places()) {
+      for (const auto& old : tokens::objects_of(inventory, *job.key).certificates)
+        changes.push_back({Change::Kind::destroy, old.uri});
+    }
     if (job.succession) {
       for (Change& change : changes_of(*job.succession)) changes.push_back(std::move(change));
     }
   }
+  if (!changes.empty()) tokens::check_may_install(token);
   if (context.options.plan) return planned(changes);
   Outcome outcome;
   outcome.data["certificates"] = Json::array();

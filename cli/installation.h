@@ -16,6 +16,7 @@ struct InstallOptions {
   std::vector<std::string> files;
   std::vector<std::string> chain;
   std::string trust;
+  std::string login_as = "user";
 };
 
 void add_install_options(CLI::App& command, InstallOptions& options);

@@ -90,6 +90,7 @@ Outcome request_by_new_key(const tokens::Reach& way, const tokens::OpenToken& to
                            const tokens::KeySpec& spec, const RequestOutput& output,
                            const MakeRequest& make, Context& context) {
   const auto lock = tokens::lock_token(way, token.info);
+  tokens::check_place(token, spec);
   tokens::check_free(token, spec.label, {});
   if (context.options.plan) {
     return planned(

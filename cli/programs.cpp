@@ -10,16 +10,19 @@
 namespace hsmith::cli {
 namespace {
 
+// With a backslash before each of the special characters.
+std::string escaped(std::string_view text, std::string_view special) {
+  std::string plain;
+  for (const char c : text) {
+    if (special.find(c) != std::string_view::npos) plain += '\\';
+    plain += c;
+  }
+  return plain;
+}
+
 // A value in an openssl.cnf (config(5)): there a backslash keeps the next character from meaning
 // something.
-std::string openssl_value(std::string_view text) {
-  std::string value;
-  for (const char c : text) {
-    if (std::string_view("\\$#\"'`").find(c) != std::string_view::npos) value += '\\';
-    value += c;
-  }
-  return value;
-}
+std::string openssl_value(std::string_view text) { return escaped(text, "\\$#\"'`"); }
 
 // A parameter of an nginx directive. A '$' begins a variable there and cannot be escaped.
 std::string nginx_word(std::string_view text) {
@@ -30,13 +33,26 @@ std::string nginx_word(std::string_view text) {
                             quoted(text)))
         .hint("use a folder without $ in its name");
   }
-  std::string word = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') word += '\\';
-    word += c;
-  }
-  return word + '"';
+  return '"' + escaped(text, "\"\\") + '"';
 }
+
+// A name in double quotes, as Apache and curl read it. Neither can be told a line feed, nor Apache
+// a "${", which begins a variable there.
+std::string quoted_word(const char* program, std::string_view text) {
+  const bool is_apache = std::string_view(program) == "Apache";
+  if (text.find('\n') != std::string_view::npos ||
+      (is_apache && text.find("${") != std::string_view::npos)) {
+    throw Error(Kind::unsupported, fmt::format("write {} into a configuration of {}: it would not "
+                                               "take it as it is",
+                                               quoted(text), program))
+        .hint(is_apache ? "use a folder without ${ and line feeds in its name"
+                        : "use a folder without line feeds in its name");
+  }
+  return '"' + escaped(text, "\"\\") + '"';
+}
+
+std::string apache_word(std::string_view text) { return quoted_word("Apache", text); }
+std::string curl_word(std::string_view text) { return quoted_word("curl", text); }
 
 std::vector<std::pair<std::string, std::string>> environment_of(const UsedKey& key) {
   std::vector<std::pair<std::string, std::string>> variables{
@@ -150,6 +166,70 @@ ProgramSetup nginx_setup(const UsedKey& key) {
   setup.environment = environment_of(key);
   setup.commands = {shell_line({"nginx", "-e", (key.folder / "error.log").string(), "-c",
                                 (key.folder / "nginx.conf").string()})};
+  return setup;
+}
+
+ProgramSetup apache_setup(const UsedKey& key) {
+  const auto at = [&](const std::string& name) {
+    return apache_word((key.folder / name).string());
+  };
+  std::string modules;
+  for (const char* module : {"mpm_event", "authz_core", "alias", "ssl"}) {
+    modules += fmt::format("LoadModule {0}_module /usr/lib/apache2/modules/mod_{0}.so\n", module);
+  }
+  const std::string user =
+      key.user ? fmt::format(
+                     "# This user's processes use the token: it must be able to reach it "
+                     "(--as-user {} --test).\nUser {}\n",
+                     *key.user, apache_word(*key.user))
+               : "";
+  const std::string main = fmt::format(
+      "{}{}"
+      "ServerRoot {}\n"
+      "DefaultRuntimeDir {}\n"
+      "PidFile {}\n"
+      "ErrorLog {}\n"
+      "ServerName localhost\n"
+      "Listen {} https\n"
+      "SSLEngine on\n"
+      "SSLProtocol -all +TLSv1.2 +TLSv1.3\n"
+      "SSLCertificateFile {}\n"
+      "{}"
+      "SSLCertificateKeyFile {}\n"
+      "AliasMatch ^ {}\n"
+      "<Location />\n"
+      "  Require all granted\n"
+      "</Location>\n",
+      modules, user, apache_word(key.folder.string()), apache_word(key.folder.string()),
+      at("apache.pid"), at("error.log"), key.listen, at(key.name + ".crt"),
+      key.has_pin_file ? "" : kPinComment, apache_word(key.uri), at("page.txt"));
+  ProgramSetup setup;
+  setup.files = {{"apache.conf", main},
+                 {"page.txt", "the key of this server is on a token\n"},
+                 {"openssl.cnf", openssl_configuration(key)},
+                 {key.name + ".crt", key.certificates}};
+  setup.environment = environment_of(key);
+  setup.commands = {shell_line({"apache2", "-f", (key.folder / "apache.conf").string()})};
+  return setup;
+}
+
+ProgramSetup curl_setup(const UsedKey& key) {
+  // curl(1), --cert: a colon begins the password unless a backslash stands before it.
+  const std::string certificate = escaped((key.folder / (key.name + ".crt")).string(), ":\\");
+  const std::string options = fmt::format(
+      "engine = \"pkcs11\"\n"
+      "key-type = \"ENG\"\n"
+      "{}"
+      "key = {}\n"
+      "cert = {}\n",
+      key.has_pin_file ? "" : kPinComment, curl_word(key.uri), curl_word(certificate));
+  ProgramSetup setup;
+  setup.files = {{"curl.conf", options},
+                 {"openssl.cnf", openssl_configuration(key)},
+                 {key.name + ".crt", key.certificates}};
+  setup.environment = environment_of(key);
+  setup.commands = {shell_line({"curl", "--config", (key.folder / "curl.conf").string()}) +
+                    " https://…/"};
   return setup;
 }
 

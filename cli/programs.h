@@ -19,8 +19,8 @@ struct UsedKey {
   std::filesystem::path folder;     // absolute: where the files are, or will be put
   std::string name;                 // for files: "web"
   std::string certificates;         // PEM: the key's certificate, then its issuers
-  std::string listen;               // nginx: address and port
-  std::optional<std::string> user;  // nginx: whom the workers run as
+  std::string listen;               // servers: address and port
+  std::optional<std::string> user;  // servers: whom the workers run as
 };
 
 struct ProgramFile {
@@ -43,6 +43,14 @@ ProgramSetup openssl_setup(const UsedKey& key);
 // nginx 1.22: a server whole, with its openssl.cnf and certificate. Throws unsupported for a folder
 // whose name nginx cannot be told.
 ProgramSetup nginx_setup(const UsedKey& key);
+
+// Apache 2.4.42 or newer, as nginx: a server whole. Throws unsupported for a folder whose name
+// Apache cannot be told.
+ProgramSetup apache_setup(const UsedKey& key);
+
+// curl that shows the key's certificate to a server: a file for its --config. Throws unsupported
+// for a folder whose name curl cannot be told.
+ProgramSetup curl_setup(const UsedKey& key);
 
 // The URI with ?pin-source=file:PATH (RFC 7512, 2.4), as libp11 and hsmith read it.
 std::string with_pin_file(const std::string& uri, const std::filesystem::path& pin_file);

@@ -8,6 +8,7 @@
 #include "src/x509/certificate.h"
 #include "src/x509/name.h"
 #include "tokens/certificates.h"
+#include "tokens/quirks.h"
 
 namespace hsmith::cli {
 namespace {
@@ -81,13 +82,15 @@ std::optional<Succession> succession_of(const tokens::OpenToken& token,
   const std::string doing = "install the certificate of " + key.uri;
   for (const auto& there : tokens::objects_of(inventory, key).certificates) {
     if (there.der == der || there.label == replaced_label(succession.name)) continue;
+    if (tokens::is_placeholder(token, there)) continue;
     const ossl::Certificate present = x509::certificate_from_der(there.der, there.uri);
     if (waited || !succession.old_certificate.empty() || !renews(certificate, present.get())) {
       throw Error(Kind::exists, doing + ": it has another one, which this one does not renew")
           .hint("look at it with hsmith cert show, delete it with: hsmith cert delete")
           .candidates({there.uri});
     }
-    succession.old_certificate = there.der;
+    // In a place of its own the old one makes room for the new one.
+    if (!tokens::quirks_of(token.info).has_places()) succession.old_certificate = there.der;
   }
   if (!waited && succession.old_certificate.empty()) return std::nullopt;
   if (const tokens::Key* old = waited ? pair_in_service(inventory, succession.name, key) : nullptr)

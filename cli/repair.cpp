@@ -10,6 +10,7 @@
 #include "src/x509/certificate.h"
 #include "tokens/certificates.h"
 #include "tokens/keys.h"
+#include "tokens/quirks.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -30,20 +31,22 @@ bool may_not_sign(const journal::Entry& entry) {
   return found != entry.intent.facts.end() && *found == false;
 }
 
-// What the entry's label stands for on the token now. A public key that is known and differs is
-// another key under the same label: not ours.
+// What the entry's label stands for on the token now, or its id where the token's labels are its
+// own. A public key that is known and differs is another key under the same name: not ours.
 struct Remains {
   std::vector<Key> private_keys;
   std::vector<Key> public_keys;
 };
 
-Remains remains_of(const Inventory& inventory, const journal::Entry& entry,
+Remains remains_of(const OpenToken& token, const Inventory& inventory, const journal::Entry& entry,
                    const std::string& label) {
   const std::string known = fact(entry, "public_key");
+  const bool by_id = tokens::quirks_of(token.info).fixed_labels;
+  const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   const auto ours = [&](const Key& key) {
     const bool differs =
         !known.empty() && key.public_key && hex(ossl::spki_of(key.public_key.get())) != known;
-    return key.label == label && !differs;
+    return (by_id ? key.id == id : key.label == label) && !differs;
   };
   Remains remains;
   for (const Key& key : inventory.private_keys) {
@@ -57,6 +60,11 @@ Remains remains_of(const Inventory& inventory, const journal::Entry& entry,
 
 Repaired delete_private(const OpenToken& token, const Inventory& inventory, const Key& key,
                         const Context& context, const std::string& why) {
+  if (tokens::quirks_of(token.info).keeps_keys) {
+    return {true, fmt::format("{}, and the token cannot delete {}: make another in its place with "
+                              "hsmith key generate --login-as so --replace {}",
+                              why, key.uri, hex(key.id))};
+  }
   const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
   if (!objects.certificates.empty())
     return {true, fmt::format("{} has a certificate and stays", key.uri)};
@@ -74,11 +82,28 @@ void delete_public(const OpenToken& token, const std::vector<Key>& keys, std::st
   }
 }
 
+// The URI of the key that a new one was to replace, while both are there.
+std::optional<std::string> replaced_key(const Inventory& inventory, const journal::Entry& entry,
+                                        EVP_PKEY* made) {
+  const auto found = entry.intent.facts.find("replaces");
+  if (found == entry.intent.facts.end() || !found->is_object()) return std::nullopt;
+  const auto id = parse_hex(found->value("id", ""));
+  for (const Key& key : inventory.private_keys) {
+    if (key.id != id) continue;
+    try {
+      if (!ossl::same_public_key(tokens::public_key_of(inventory, key).get(), made)) return key.uri;
+    } catch (const Error&) {  // without a public half it is not known to be the new one
+      return key.uri;
+    }
+  }
+  return std::nullopt;
+}
+
 // A pair that was made but not yet given its identity becomes whole; a half goes.
 Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
                            const Context& context) {
   const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(inventory, entry, fact(entry, "label"));
+  const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
   if (remains.private_keys.empty()) {
     std::string text;
     delete_public(token, remains.public_keys, text);
@@ -99,7 +124,11 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
   tokens::complete_identity(token, key, remains.public_keys, half);
   if (may_not_sign(entry)) tokens::forbid_signing(token, key);
   const std::string request = fact(entry, "request");
-  if (request.empty()) return {true, fmt::format("the key {} is whole", quoted(key.label))};
+  const std::string whole = fmt::format("the key {} is whole", quoted(key.label));
+  const auto old = replaced_key(inventory, entry, half);
+  if (old)
+    return {true, fmt::format("{}; {}, which it was to replace, is still there", whole, *old)};
+  if (request.empty()) return {true, whole};
   return {true,
           fmt::format("the key {} is whole; if its request was not written: hsmith request new {}",
                       quoted(key.label), printable(key.label))};
@@ -134,7 +163,7 @@ Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
 Repaired repair_deletion(const OpenToken& token, const journal::Entry& entry,
                          const Context& context) {
   const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(inventory, entry, fact(entry, "label"));
+  const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
   if (!remains.private_keys.empty()) {
     return delete_private(token, inventory, remains.private_keys.front(), context,
                           "its deletion was interrupted");
@@ -153,8 +182,9 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   const auto succession = succession_in(entry.intent.facts);
   const auto is_whole = [&](const tokens::TokenCertificate& there) {
-    const bool renamed = succession && there.label == succession->name;
-    return there.id == id && (renamed || there.label == fact(entry, "label"));
+    const bool other_label = tokens::quirks_of(token.info).fixed_labels ||
+                             (succession && there.label == succession->name);
+    return there.id == id && (other_label || there.label == fact(entry, "label"));
   };
   bool installed = false;
   for (const tokens::TokenCertificate& there : inventory.certificates) {
@@ -252,7 +282,7 @@ Repaired repair(const journal::Entry& entry, Context& context) {
     // NSS gives all its tokens one serial number. A label that is not UTF-8 is not in the journal.
     if (entry.intent.token_label.find("\uFFFD") == std::string::npos)
       way.token.label = entry.intent.token_label;
-    const OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
+    const OpenToken token = open_as(fact(entry, "login_as") == "so" ? "so" : "user", context, way);
     const auto lock = tokens::lock_token(way, token.info);
     record(
         context,

@@ -25,6 +25,11 @@ Template& Template::set_number(CK_ATTRIBUTE_TYPE type, CK_ULONG value) {
   return set(type, {reinterpret_cast<const unsigned char*>(&value), sizeof value});
 }
 
+Template& Template::leave_out(CK_ATTRIBUTE_TYPE type) {
+  std::erase_if(values_, [type](const auto& value) { return value.first == type; });
+  return *this;
+}
+
 std::vector<CK_ATTRIBUTE> Template::view() const {
   std::vector<CK_ATTRIBUTE> attributes;
   attributes.reserve(values_.size());

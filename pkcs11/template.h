@@ -20,6 +20,7 @@ class Template {
   Template& set_text(CK_ATTRIBUTE_TYPE type, std::string_view value);
   Template& set_bool(CK_ATTRIBUTE_TYPE type, bool value);
   Template& set_number(CK_ATTRIBUTE_TYPE type, CK_ULONG value);
+  Template& leave_out(CK_ATTRIBUTE_TYPE type);
 
   // Borrowed view for one Cryptoki call; valid while *this is unchanged.
   std::vector<CK_ATTRIBUTE> view() const;

@@ -6,6 +6,8 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
+#include "src/x509/certificate.h"
+#include "tokens/quirks.h"
 #include "tokens/reading.h"
 
 namespace hsmith::tokens {
@@ -23,7 +25,7 @@ CertificateFields fields_of(X509* certificate) {
 // The object as it stands on the token must be what was sent.
 void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const Key& key, const Bytes& der) {
   const TokenCertificate found = read_certificate(token, handle);
-  if (found.der == der && found.id == key.id && found.label == key.label) return;
+  if (found.der == der && is_beside(token, found, key)) return;
   throw Error(Kind::token_failed, "the token did not keep it as it was sent");
 }
 
@@ -103,12 +105,36 @@ TokenCertificate certificate_in_service(const Inventory& inventory, const Key& k
       .candidates(std::move(uris));
 }
 
+bool is_placeholder(const OpenToken& token, const TokenCertificate& certificate) {
+  const std::string_view begin = quirks_of(token.info).placeholder_subject;
+  if (begin.empty()) return false;
+  try {
+    const ossl::Certificate parsed = x509::certificate_from_der(certificate.der, certificate.uri);
+    const x509::CertificateFacts facts = x509::certificate_facts(parsed.get());
+    return facts.subject.starts_with(begin) && facts.issuer == facts.subject;
+  } catch (const Error&) {  // what cannot be read is not the token's own
+    return false;
+  }
+}
+
+bool is_beside(const OpenToken& token, const TokenCertificate& certificate, const Key& key) {
+  return certificate.id == key.id &&
+         (certificate.label == key.label || quirks_of(token.info).fixed_labels);
+}
+
+void check_may_install(const OpenToken& token) {
+  if (!quirks_of(token.info).officer_makes_keys || token.login == Login::so) return;
+  throw Error(Kind::login_failed,
+              fmt::format("install a certificate on the token {}: only its security officer does",
+                          quoted(token.info.label)))
+      .hint("add --login-as so");
+}
+
 Installed install(const OpenToken& token, const Inventory& inventory, const Key& key,
                   X509* certificate) {
   const CertificateFields fields = fields_of(certificate);
   for (const TokenCertificate& there : inventory.certificates) {
-    if (there.der == fields.value && there.id == key.id && there.label == key.label)
-      return Installed::before;
+    if (there.der == fields.value && is_beside(token, there, key)) return Installed::before;
   }
   try {
     const CK_OBJECT_HANDLE handle =
@@ -121,6 +147,8 @@ Installed install(const OpenToken& token, const Inventory& inventory, const Key&
     } catch (const Error&) {
       throw outer.during("what was begun could not be removed").unfinished();
     }
+    // In a place there may be something else now than before.
+    if (quirks_of(token.info).has_places()) throw Error(outer).unfinished();
     throw outer;
   }
   return Installed::now;

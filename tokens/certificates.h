@@ -17,6 +17,16 @@ const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
 // of several the one with the key's own label. Throws not_found, ambiguous with URIs.
 TokenCertificate certificate_in_service(const Inventory& inventory, const Key& key);
 
+// True of a certificate that the token itself put beside a new key, so that it shows the key: it
+// certifies nothing, and makes room for a real one.
+bool is_placeholder(const OpenToken& token, const TokenCertificate& certificate);
+
+// True when the certificate has the key's id and label; where labels are the token's own, the id.
+bool is_beside(const OpenToken& token, const TokenCertificate& certificate, const Key& key);
+
+// Throws login_failed when only the security officer puts certificates on this token.
+void check_may_install(const OpenToken& token);
+
 enum class Installed { now, before };
 
 // Puts the certificate on the token with the key's label and id and reads it back byte for byte.

@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/keys.h"
+#include "tokens/quirks.h"
 #include "tokens/reading.h"
 
 namespace hsmith::tokens {
@@ -20,12 +21,20 @@ constexpr std::size_t kMost = 1'000'000;
 // new label or with none (SoftHSM 2.6.1 leaves one without a label). The label was free before,
 // and the token is locked, so nobody else's object can have it.
 void remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
-                      const std::string& label) {
+                      const KeySpec& spec) {
+  if (quirks_of(token.info).keeps_keys) {
+    Template place;
+    place.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set(CKA_ID, spec.id);
+    if (token.session->find(place, 1).empty()) return;
+    throw Error(Kind::token_failed, fmt::format("the id {} has a key, and it is not known whether "
+                                                "it is the old or a new one",
+                                                hex(spec.id)));
+  }
   for (const CK_OBJECT_HANDLE handle : token.session->find({}, kMost)) {
     if (std::find(before.begin(), before.end(), handle) != before.end()) continue;
     static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
     const std::string found = token.session->get(handle, kLabel).text(CKA_LABEL);
-    if (found == label || found.empty()) token.session->destroy(handle);
+    if (found == spec.label || found.empty()) token.session->destroy(handle);
   }
 }
 
@@ -59,7 +68,8 @@ bool is_readable(const OpenToken& token, const Key& key) {
   return !Secret::take(token.session->get(key.handle, value).bytes(value[0])).empty();
 }
 
-// The key under the label and id that it was given, and only it.
+// The key under the label and id that it was given, and only it. A label that the token gives of
+// its own stays.
 Key find_again(const OpenToken& token, const KeySpec& spec, const Bytes& id) {
   Template wanted;
   wanted.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set(CKA_ID, id);
@@ -69,7 +79,7 @@ Key find_again(const OpenToken& token, const KeySpec& spec, const Bytes& id) {
                 fmt::format("{} private keys have its id afterwards", handles.size()));
   }
   Key key = read_key(token, handles.front(), CKO_PRIVATE_KEY);
-  if (key.label != spec.label) {
+  if (key.label != spec.label && !quirks_of(token.info).fixed_labels) {
     throw Error(Kind::token_failed,
                 fmt::format("the token gave it the label {}", quoted(key.label)));
   }
@@ -94,13 +104,30 @@ std::vector<std::string> notes_on(const Key& key, const KeySpec& spec) {
   more(key.decrypt, Use::decrypt, "decrypt");
   more(key.derive, Use::derive, "derive");
   if (key.unwrap == true) notes.emplace_back("the token lets the key unwrap too");
+  if (key.label != spec.label) {
+    notes.push_back(
+        fmt::format("the token gives its keys labels of its own, not {}: name this one id:{} or {}",
+                    quoted(spec.label), hex(key.id), quoted(key.label)));
+  }
+  if (key.always_authenticate)
+    notes.emplace_back("the token wants the PIN anew for each use of the key");
   return notes;
+}
+
+// The pair's templates, without what the token does not know.
+KeyPair generate_pair(const OpenToken& token, const KeySpec& spec) {
+  Template public_key = public_key_template(spec);
+  Template private_key = private_key_template(spec);
+  for (const CK_ATTRIBUTE_TYPE unknown : quirks_of(token.info).unknown_attributes) {
+    public_key.leave_out(unknown);
+    private_key.leave_out(unknown);
+  }
+  return token.session->generate_pair(generation_mechanism(*spec.type), public_key, private_key);
 }
 
 Generated generate_and_check(const OpenToken& token, const KeySpec& spec,
                              const std::function<void(EVP_PKEY*)>& made_it) {
-  const KeyPair pair = token.session->generate_pair(
-      generation_mechanism(*spec.type), public_key_template(spec), private_key_template(spec));
+  const KeyPair pair = generate_pair(token, spec);
   const Key made = read_key(token, pair.public_key, CKO_PUBLIC_KEY);
   if (!made.public_key || ossl::key_type_name(made.public_key.get()) != spec.type->name) {
     throw Error(Kind::token_failed,
@@ -113,12 +140,28 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec,
   if (key.extractable == true || is_readable(token, key)) {
     throw Error(Kind::token_failed, "the token made it extractable or readable; it was destroyed");
   }
-  if (key.public_key && !ossl::same_public_key(key.public_key.get(), made.public_key.get())) {
+  // In a place there may be something left of another key.
+  const bool compare = key.public_key || quirks_of(token.info).has_places();
+  if (compare && !ossl::same_public_key(public_key_of(token, key).get(), made.public_key.get())) {
     throw Error(Kind::token_failed, "private and public key do not belong together");
   }
   key.public_key = made.public_key;
   std::vector<std::string> notes = notes_on(key, spec);
   return {std::move(key), std::move(notes)};
+}
+
+// What the token says of the sizes of keys that it makes.
+void check_size(const OpenToken& token, const ossl::KeyType& type, const std::string& doing) {
+  const CK_MECHANISM_TYPE making = generation_mechanism(type).type;
+  const pkcs11::MechanismInfo can =
+      while_doing(doing, [&] { return token.module->mechanism_info(token.slot, making); });
+  const auto bits = static_cast<CK_ULONG>(type.bits);
+  if (bits >= can.min_key_size && bits <= can.max_key_size) return;
+  throw Error(Kind::unsupported,
+              fmt::format("{}: it makes {} keys of {} to {} bits", doing,
+                          type.algorithm == ossl::KeyAlgorithm::rsa ? "RSA" : "EC",
+                          can.min_key_size, can.max_key_size))
+      .hint("what it can do: hsmith token info");
 }
 
 }  // namespace
@@ -139,6 +182,27 @@ void complete_identity(const OpenToken& token, const Key& private_key,
   }
 }
 
+void check_place(const OpenToken& token, const KeySpec& spec) {
+  const TokenQuirks& quirks = quirks_of(token.info);
+  const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
+                                        quoted(token.info.label));
+  if (quirks.officer_makes_keys && token.login != Login::so) {
+    throw Error(Kind::login_failed, doing + ": only its security officer makes keys")
+        .hint("hsmith key generate NAME --type TYPE --id ID --login-as so");
+  }
+  if (!quirks.has_places()) return;
+  check_size(token, *spec.type, doing);
+  const bool is_place = spec.id.size() == 1 && spec.id.front() >= quirks.first_place &&
+                        spec.id.front() <= quirks.last_place;
+  if (is_place) return;
+  throw Error(Kind::usage,
+              fmt::format("{}: {}", doing,
+                          spec.id.empty() ? std::string("it wants to be told the id")
+                                          : fmt::format("it has no place {}", hex(spec.id))))
+      .hint(fmt::format("the token's ids are {:02x} to {:02x}, in hex: --id {:02x}",
+                        quirks.first_place, quirks.last_place, quirks.first_place));
+}
+
 Generated generate(const OpenToken& token, const KeySpec& spec,
                    const std::function<void(EVP_PKEY*)>& made_it) {
   const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
@@ -148,7 +212,7 @@ Generated generate(const OpenToken& token, const KeySpec& spec,
     return generate_and_check(token, spec, made_it);
   } catch (const Error& error) {
     try {
-      remove_leftovers(token, before, spec.label);
+      remove_leftovers(token, before, spec);
     } catch (const Error& second) {
       throw Error(error.kind(), fmt::format("{}: {}; what was begun could not be removed: {}",
                                             doing, error.what(), second.what()))
@@ -157,6 +221,29 @@ Generated generate(const OpenToken& token, const KeySpec& spec,
           .unfinished();
     }
     throw error.during(doing);
+  }
+}
+
+Generated replace(const OpenToken& token, const KeySpec& spec, const KeyObjects& old,
+                  const std::function<void(EVP_PKEY*)>& made_it) {
+  if (quirks_of(token.info).has_places()) return generate(token, spec, made_it);
+  KeySpec beside = spec;  // the new key is whole before the old one goes
+  beside.id.clear();
+  Generated made = generate(token, beside, made_it);
+  try {
+    destroy(token, old);
+    const KeyObjects objects = objects_of(take_inventory(token), made.key);
+    Template identity;
+    identity.set(CKA_ID, spec.id);
+    for (const Key& key : objects.public_keys) token.session->set(key.handle, identity);
+    token.session->set(made.key.handle, identity);
+    Key key = find_again(token, spec, spec.id);
+    key.public_key = made.key.public_key;
+    return {std::move(key), std::move(made.notes)};
+  } catch (const Error& error) {
+    throw error.during(fmt::format("put {} in the place of {}", made.key.uri, old.private_key.uri))
+        .hint("see both with hsmith doctor, settle it with: hsmith doctor --repair")
+        .unfinished();
   }
 }
 

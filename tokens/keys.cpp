@@ -6,6 +6,7 @@
 #include "pkcs11/names.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/quirks.h"
 #include "tokens/reading.h"
 
 namespace hsmith::tokens {
@@ -190,16 +191,19 @@ ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
 }
 
 void check_free(const OpenToken& token, const std::string& label, ByteView id) {
-  const auto refuse_taken = [&](const Template& wanted, const std::string& what) {
+  const auto refuse_taken = [&](const Template& wanted, const std::string& what,
+                                const std::string& more) {
     const std::string doing =
         fmt::format("use the {} on the token {}", what, quoted(token.info.label));
     const auto hits = while_doing(doing, [&] { return token.session->find(wanted, 1); });
     if (hits.empty()) return;
     throw Error(Kind::exists, doing + ": it is taken")
-        .hint("see what has it with: hsmith key list");
+        .hint("see what has it with: hsmith key list" + more);
   };
-  refuse_taken(Template().set_text(CKA_LABEL, label), "label " + quoted(label));
-  if (!id.empty()) refuse_taken(Template().set(CKA_ID, id), "id " + hex(id));
+  refuse_taken(Template().set_text(CKA_LABEL, label), "label " + quoted(label), "");
+  if (id.empty()) return;
+  refuse_taken(Template().set(CKA_ID, id), "id " + hex(id),
+               "; to destroy it and make the new key in its place: --replace " + hex(id));
 }
 
 KeyObjects objects_of(const Inventory& inventory, const Key& key) {
@@ -253,15 +257,37 @@ std::vector<Part> parts_of(const KeyObjects& objects) {
   return parts;
 }
 
+std::string label_of(const OpenToken& token, CK_OBJECT_HANDLE handle) {
+  static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
+  return token.session->get(handle, kLabel).text(CKA_LABEL);
+}
+
 }  // namespace
 
 void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::string& label) {
-  static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
   Template labelled;
   labelled.set_text(CKA_LABEL, label);
   token.session->set(handle, labelled);
-  if (token.session->get(handle, kLabel).text(CKA_LABEL) == label) return;
+  if (label_of(token, handle) == label) return;
   throw Error(Kind::token_failed, "the token kept the old label");
+}
+
+void check_can_delete(const OpenToken& token, const Key& key) {
+  if (!quirks_of(token.info).keeps_keys) return;
+  throw Error(
+      Kind::unsupported,
+      fmt::format("delete {}: the token cannot delete a key, only make another in its place",
+                  key.uri))
+      .hint(fmt::format("hsmith key generate NAME --type TYPE --login-as so --replace {}",
+                        hex(key.id)));
+}
+
+void check_can_rename(const OpenToken& token, const Key& key) {
+  if (!quirks_of(token.info).fixed_labels) return;
+  throw Error(
+      Kind::unsupported,
+      fmt::format("rename {}: the token's labels are its own and cannot be changed", key.uri))
+      .hint("name the key by its id: id:" + hex(key.id));
 }
 
 void rename(const OpenToken& token, const KeyObjects& objects, const std::string& label) {
@@ -271,7 +297,9 @@ void rename(const OpenToken& token, const KeyObjects& objects, const std::string
     for (const Part& part : parts) set_label(token, part.handle, label);
   } catch (const Error& error) {
     try {
-      for (const Part& part : parts) set_label(token, part.handle, part.label);
+      for (const Part& part : parts) {
+        if (label_of(token, part.handle) != part.label) set_label(token, part.handle, part.label);
+      }
     } catch (const Error&) {
       throw error.during(doing + ": it may have both labels now")
           .hint("see it with hsmith doctor, finish it with: hsmith doctor --repair")

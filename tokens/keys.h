@@ -75,6 +75,10 @@ ossl::PKey public_key_of(const Inventory& inventory, const Key& key);
 // looked for.
 void check_free(const OpenToken& token, const std::string& label, ByteView id);
 
+// Throws what is wrong with the key's id or the login for a token with places of its own
+// (quirks.h): usage or login_failed.
+void check_place(const OpenToken& token, const KeySpec& spec);
+
 struct Generated {
   Key key;
   std::vector<std::string> notes;  // what the token does not claim, or lets the key do besides
@@ -98,6 +102,15 @@ struct KeyObjects {
   std::vector<TokenCertificate> certificates;
 };
 KeyObjects objects_of(const Inventory& inventory, const Key& key);
+
+// As generate, in the place of another key with the id `spec.id`, which goes with its public key
+// and certificates: after the new one is whole, or at the same moment where the token has places.
+Generated replace(const OpenToken& token, const KeySpec& spec, const KeyObjects& old,
+                  const std::function<void(EVP_PKEY*)>& made_it = {});
+
+// Throws unsupported when the token cannot delete or rename keys at all.
+void check_can_delete(const OpenToken& token, const Key& key);
+void check_can_rename(const OpenToken& token, const Key& key);
 
 // Gives one object another label, and reads it back.
 void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::string& label);

@@ -2,9 +2,11 @@
 // reason.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 
-#include "pkcs11/cryptoki.h"
+#include "pkcs11/module.h"
 
 namespace hsmith::tokens {
 
@@ -17,6 +19,27 @@ struct Quirks {
 
 // By the module's file name, so that it is known before the module is loaded.
 Quirks quirks_of(const std::string& module_path);
+
+// What a token does otherwise. By what it says of itself, so that it is known behind a module that
+// only passes calls on too.
+struct TokenQuirks {
+  // Keys have places of their own, which are their ids, of one byte. None: any id will do.
+  unsigned char first_place = 0;
+  unsigned char last_place = 0;
+  // Keys and certificates are the security officer's to make; a key cannot be deleted, but another
+  // one may be made in its place; labels are the token's own.
+  bool officer_makes_keys = false;
+  bool keeps_keys = false;
+  bool fixed_labels = false;
+  // Attributes that it does not take for a new key, whatever their value.
+  std::span<const CK_ATTRIBUTE_TYPE> unknown_attributes;
+  // The token puts a certificate beside a new key so that it shows the key at all: how its subject
+  // begins.
+  std::string_view placeholder_subject;
+
+  bool has_places() const { return last_place != 0; }
+};
+const TokenQuirks& quirks_of(const pkcs11::TokenInfo& token);
 
 // True for the codes that such a module answers when another process was rewriting the token.
 // Never a code that says anything about the PIN being right or wrong.

@@ -151,15 +151,19 @@ OpenToken start_once(const Reach& reach, Access access, Login login, const PinSo
                    *reach.environment);
   }
   log_in(reach, token, login, *source, pin);
+  token.login = login;
   return token;
 }
 
 // The PIN stays in memory for keys that want their own login before each operation.
 void keep_pin(OpenToken& token, std::optional<Secret> pin) {
   const auto kept = std::make_shared<Secret>(pin ? std::move(*pin) : Secret());
-  token.authenticate = [session = token.session, kept] {
-    pkcs11::check(session->login(CKU_CONTEXT_SPECIFIC, kept->reveal()), "C_Login");
-  };
+  // Never with the security officer's PIN: the token would count a wrong try of the user's.
+  if (token.login == Login::user) {
+    token.authenticate = [session = token.session, kept] {
+      pkcs11::check(session->login(CKU_CONTEXT_SPECIFIC, kept->reveal()), "C_Login");
+    };
+  }
   token.change_pin = [session = token.session, kept](const Secret& new_pin) {
     session->set_pin(kept->reveal(), new_pin.reveal());
   };

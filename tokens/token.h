@@ -55,6 +55,7 @@ struct OpenToken {
   CK_SLOT_ID slot = 0;
   pkcs11::TokenInfo info;
   std::shared_ptr<pkcs11::Session> session;
+  Login login = Login::none;
   // Logs the user in for one operation of a key with CKA_ALWAYS_AUTHENTICATE; called between
   // C_SignInit and C_Sign.
   std::function<void()> authenticate;

@@ -234,6 +234,13 @@ bool proves_by_agreement(TokenKey& key) {
   return equal(key.derive(ossl::public_key_bits(ephemeral.get())).reveal(), expected.reveal());
 }
 
+// False when type or curve, as far as the token tells them, are not those of the public key.
+bool may_belong(const Key& key, EVP_PKEY* public_key) {
+  if (key.public_key) return ossl::same_public_key(key.public_key.get(), public_key);
+  if (key.curve != nullptr) return ossl::key_type_name(public_key) == key.curve->name;
+  return key.type != CKK_RSA || ossl::algorithm_of(public_key) == KeyAlgorithm::rsa;
+}
+
 }  // namespace
 
 void check_may_sign(const Key& key) {
@@ -258,7 +265,7 @@ void forbid_signing(const OpenToken& token, const Key& key) {
 }
 
 bool holds_private_half(const OpenToken& token, const Key& key, EVP_PKEY* public_key) {
-  if (key.public_key && !ossl::same_public_key(key.public_key.get(), public_key)) return false;
+  if (!may_belong(key, public_key)) return false;
   TokenKey token_key(token, key, ossl::share(public_key), Signing::anything);
   if (key.sign != false) return proves_by_signature(token_key);
   if (ossl::algorithm_of(public_key) == KeyAlgorithm::rsa) return proves_by_decryption(token_key);

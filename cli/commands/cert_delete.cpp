@@ -9,11 +9,15 @@
 namespace hsmith::cli {
 namespace {
 
-Outcome run(const std::string& name, Context& context) {
-  const tokens::Selector selector = tokens::parse_selector(name);
+struct Options {
+  std::string certificate;
+  std::string login_as = "user";
+};
+
+Outcome run(const Options& options, Context& context) {
+  const tokens::Selector selector = tokens::parse_selector(options.certificate);
   const tokens::Reach way = reach_to_destroy(context, &selector);
-  const tokens::OpenToken token =
-      open_for_user(context, pkcs11::Access::read_write, way, &selector);
+  const tokens::OpenToken token = open_as(options.login_as, context, way, &selector);
   const auto lock = tokens::lock_token(way, token.info);
   const tokens::TokenCertificate certificate = tokens::find_one_certificate(token, selector);
   const std::vector<Change> changes{{Change::Kind::destroy, certificate.uri}};
@@ -32,14 +36,19 @@ Outcome run(const std::string& name, Context& context) {
 }  // namespace
 
 void add_cert_delete(CLI::App& command, Context& context) {
-  auto name = std::make_shared<std::string>();
-  command.add_option("CERT", *name, "Label, id:HEX or PKCS#11 URI of a certificate on the token")
+  auto options = std::make_shared<Options>();
+  command
+      .add_option("CERT", options->certificate,
+                  "Label, id:HEX or PKCS#11 URI of a certificate on the token")
       ->required();
+  command.add_option("--login-as", options->login_as, "Who deletes it: user, or so (default user)")
+      ->check(CLI::IsMember({"user", "so"}));
   command.footer(
       "Examples:\n  hsmith cert delete web --token prod --plan\n  hsmith cert delete web --token "
       "prod --yes");
-  command.callback(
-      [name, &context] { context.run = [name, &context] { return run(*name, context); }; });
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
 }
 
 }  // namespace hsmith::cli

@@ -10,15 +10,6 @@
 namespace hsmith::cli {
 namespace {
 
-std::vector<Change> changes_of(const tokens::KeyObjects& objects) {
-  std::vector<Change> changes;
-  for (const auto& certificate : objects.certificates)
-    changes.push_back({Change::Kind::destroy, certificate.uri});
-  for (const auto& key : objects.public_keys) changes.push_back({Change::Kind::destroy, key.uri});
-  changes.push_back({Change::Kind::destroy, objects.private_key.uri});
-  return changes;
-}
-
 Outcome run(const std::string& name, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(name);
   const tokens::Reach way = reach_to_destroy(context, &selector);
@@ -26,8 +17,9 @@ Outcome run(const std::string& name, Context& context) {
       open_for_user(context, pkcs11::Access::read_write, way, &selector);
   const auto lock = tokens::lock_token(way, token.info);
   const tokens::Key key = tokens::find_one(token, selector);
+  tokens::check_can_delete(token, key);
   const tokens::KeyObjects objects = tokens::objects_of(inventory_for_change(token, context), key);
-  const std::vector<Change> changes = changes_of(objects);
+  const std::vector<Change> changes = deletions(objects);
   if (context.options.plan) return planned(changes);
   confirm(context, changes);
   undertake(context, token.info, deletion_facts(objects), [&](Undertaking&) {

@@ -16,7 +16,15 @@ struct Options {
   std::string type;
   std::string use = "sign";
   std::string id;
+  std::string login_as = "user";
+  std::string replace;
 };
+
+Bytes id_of(const char* option, const std::string& text) {
+  const auto id = parse_hex(text);
+  if (id && !id->empty()) return *id;
+  throw Error(Kind::usage, fmt::format("{} {}: not hexadecimal", option, quoted(text)));
+}
 
 tokens::KeySpec spec_of(const Options& options) {
   tokens::check_new_label(options.name);
@@ -28,20 +36,54 @@ tokens::KeySpec spec_of(const Options& options) {
   }
   spec.uses = tokens::parse_uses(options.use, *spec.type);
   spec.label = options.name;
-  if (!options.id.empty()) {
-    const auto id = parse_hex(options.id);
-    if (!id) throw Error(Kind::usage, fmt::format("--id {}: not hexadecimal", quoted(options.id)));
-    spec.id = *id;
-  }
+  if (!options.id.empty()) spec.id = id_of("--id", options.id);
+  if (options.replace.empty()) return spec;
+  const Bytes replaced = id_of("--replace", options.replace);
+  if (!spec.id.empty() && spec.id != replaced)
+    throw Error(Kind::usage, "key generate: --id and --replace name different ids");
+  spec.id = replaced;
   return spec;
+}
+
+// The key that is to make room, with what goes along.
+tokens::KeyObjects replaced_objects(const tokens::OpenToken& token, const tokens::KeySpec& spec,
+                                    Context& context) {
+  const tokens::Key old = tokens::find_one(token, tokens::parse_selector("id:" + hex(spec.id)));
+  if (old.label != spec.label) tokens::check_free(token, spec.label, {});
+  return tokens::objects_of(inventory_for_change(token, context), old);
+}
+
+Json facts_of(const tokens::KeySpec& spec, const std::optional<tokens::KeyObjects>& old) {
+  Json facts{
+      {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
+  if (!spec.id.empty()) facts["id"] = hex(spec.id);
+  if (old) facts["replaces"] = deletion_facts(*old);
+  return facts;
+}
+
+std::vector<Change> changes_of(const tokens::OpenToken& token, const tokens::KeySpec& spec,
+                               const std::optional<tokens::KeyObjects>& old) {
+  std::vector<Change> changes;
+  if (old) changes = deletions(*old);
+  changes.push_back(
+      {Change::Kind::create,
+       fmt::format("key pair {} of type {} for {} on {}", quoted(spec.label), spec.type->name,
+                   tokens::use_names(spec.uses), tokens::token_uri(token.info))});
+  return changes;
 }
 
 Outcome run(const Options& options, Context& context) {
   const tokens::KeySpec spec = spec_of(options);
   const tokens::Reach way = reach(context);
-  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
+  const tokens::OpenToken token = open_as(options.login_as, context, way);
   const auto lock = tokens::lock_token(way, token.info);
-  tokens::check_free(token, spec.label, spec.id);
+  tokens::check_place(token, spec);
+  std::optional<tokens::KeyObjects> old;
+  if (!options.replace.empty()) {
+    old = replaced_objects(token, spec, context);
+  } else {
+    tokens::check_free(token, spec.label, spec.id);
+  }
   if (spec.type->algorithm == ossl::KeyAlgorithm::ed25519) {
     // libp11 0.4.12 (Debian 12) gives up listing a token's keys at the first Ed25519 key.
     context.warn(
@@ -49,19 +91,15 @@ Outcome run(const Options& options, Context& context) {
         "engine) "
         "cannot use any key of a token that holds an Ed25519 key");
   }
-  if (context.options.plan) {
-    return planned(
-        {{Change::Kind::create,
-          fmt::format("key pair {} of type {} for {} on {}", quoted(spec.label), spec.type->name,
-                      tokens::use_names(spec.uses), tokens::token_uri(token.info))}});
-  }
-  const Json facts{
-      {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
+  const std::vector<Change> changes = changes_of(token, spec, old);
+  if (context.options.plan) return planned(changes);
+  if (old) confirm(context, changes);
   const tokens::Generated made =
-      undertake(context, token.info, facts, [&](Undertaking& undertaking) {
-        return tokens::generate(token, spec, [&](EVP_PKEY* key) {
+      undertake(context, token.info, facts_of(spec, old), [&](Undertaking& undertaking) {
+        const auto know = [&](EVP_PKEY* key) {
           undertaking.know("public_key", hex(ossl::spki_of(key)));
-        });
+        };
+        return old ? tokens::replace(token, spec, *old, know) : tokens::generate(token, spec, know);
       });
   for (const std::string& note : made.notes) context.warn(note);
   Outcome outcome;
@@ -82,9 +120,14 @@ void add_key_generate(CLI::App& command, Context& context) {
   command.add_option("--use", options->use,
                      "sign, decrypt, derive, or several with commas (default sign)");
   command.add_option("--id", options->id, "CKA_ID in hex (default: SHA-1 of the public key)");
+  command.add_option("--login-as", options->login_as, "Who makes it: user, or so (default user)")
+      ->check(CLI::IsMember({"user", "so"}));
+  command.add_option("--replace", options->replace,
+                     "Id of a key that makes room for the new one, and is destroyed");
   command.footer(
       "Examples:\n  hsmith key generate web --type rsa:2048 --use sign\n"
-      "  hsmith key generate mail --type rsa:3072 --use decrypt --token prod");
+      "  hsmith key generate mail --type rsa:3072 --use decrypt --token prod\n"
+      "  hsmith key generate card --type ec:p256 --id 01 --login-as so");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });

@@ -25,6 +25,7 @@ Outcome run(const Options& options, Context& context) {
   tokens::Key key = tokens::find_one(token, selector);
   Outcome outcome;
   if (key.label != options.name) {
+    tokens::check_can_rename(token, key);
     tokens::check_free(token, options.name, {});
     const tokens::KeyObjects objects =
         tokens::objects_of(inventory_for_change(token, context), key);

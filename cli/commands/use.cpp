@@ -32,11 +32,13 @@ struct Found {
   ossl::PKey public_key;
 };
 
+bool is_server(const std::string& program) { return program == "nginx" || program == "apache"; }
+
 void check_program(const std::string& program) {
-  if (program == "openssl" || program == "nginx") return;
+  if (program == "openssl" || is_server(program) || program == "curl") return;
   static const std::vector<std::string> kKnown = {"openssl", "nginx", "apache",      "curl",
                                                   "ssh",     "git",   "osslsigncode"};
-  const char* supported = "supported are openssl and nginx";
+  const char* supported = "supported are openssl, nginx, apache and curl";
   if (program == "haproxy") {
     throw Error(Kind::unsupported,
                 "configure haproxy: the one of Debian 12 reads private keys from files only")
@@ -61,8 +63,8 @@ void check_options(const Options& options, const Context& context) {
     throw Error(Kind::usage, "use: --pin-file and --pin-source both name the PIN")
         .hint("leave --pin-source out: hsmith logs in with what is in the --pin-file");
   }
-  if (options.user && options.program != "nginx" && !options.test) {
-    throw Error(Kind::usage, "use --as-user: that goes with --test, or with --for nginx");
+  if (options.user && !is_server(options.program) && !options.test) {
+    throw Error(Kind::usage, "use --as-user: that goes with --test, or with nginx or apache");
   }
   if (options.user && options.test) tokens::check_can_become(*options.user);
   if (options.listen.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -74,7 +76,8 @@ void check_options(const Options& options, const Context& context) {
 
 // Of the certificates of the key the one that is valid longest, and what issued it as far as that
 // is on the token, without the root.
-std::string certificates_pem(const tokens::Inventory& inventory, const tokens::Key& key) {
+std::string certificates_pem(const std::string& program, const tokens::Inventory& inventory,
+                             const tokens::Key& key) {
   std::vector<ossl::Certificate> all;
   for (const tokens::TokenCertificate& stored : inventory.certificates) {
     try {
@@ -94,9 +97,9 @@ std::string certificates_pem(const tokens::Inventory& inventory, const tokens::K
     }
   }
   if (leaf == nullptr) {
-    throw Error(
-        Kind::not_found,
-        fmt::format("configure nginx for {}: the key has no certificate on the token", key.uri))
+    throw Error(Kind::not_found,
+                fmt::format("configure {} for {}: the key has no certificate on the token", program,
+                            key.uri))
         .hint("install it with: hsmith request complete FILE");
   }
   std::vector<ossl::Certificate> chain = x509::order_chain(leaf, all);
@@ -144,15 +147,18 @@ Found find(const Options& options, Context& context) {
   found.key.listen = options.listen;
   found.key.folder = (fs::current_path() / options.out_dir).lexically_normal();
   found.key.user = options.user;
-  if (!options.user && geteuid() == 0) found.key.user = "root";
-  if (options.program == "nginx") found.key.certificates = certificates_pem(inventory, key);
+  // Apache does not run as root; Debian's runs as www-data.
+  if (!options.user && geteuid() == 0)
+    found.key.user = options.program == "apache" ? "www-data" : "root";
+  if (options.program != "openssl")
+    found.key.certificates = certificates_pem(options.program, inventory, key);
   return found;
 }
 
 // The signatures that the program will make: TLS 1.3 wants PSS of an RSA key.
 std::vector<ossl::Scheme> schemes_of(const std::string& program, const EVP_PKEY* public_key) {
   std::vector<ossl::Scheme> schemes{ossl::choose_scheme(public_key, "", "")};
-  if (program == "nginx" && ossl::algorithm_of(public_key) == ossl::KeyAlgorithm::rsa) {
+  if (program != "openssl" && ossl::algorithm_of(public_key) == ossl::KeyAlgorithm::rsa) {
     schemes.push_back(ossl::choose_scheme(public_key, "pss", "sha256"));
   }
   return schemes;
@@ -226,11 +232,17 @@ void try_it(const Options& options, const Found& found, Outcome& outcome) {
                   "the key was loaded this way and signed; the signature verifies");
 }
 
+ProgramSetup setup_for(const std::string& program, const UsedKey& key) {
+  if (program == "nginx") return nginx_setup(key);
+  if (program == "apache") return apache_setup(key);
+  if (program == "curl") return curl_setup(key);
+  return openssl_setup(key);
+}
+
 Outcome run(const Options& options, Context& context) {
   check_options(options, context);
   const Found found = find(options, context);
-  const ProgramSetup setup =
-      options.program == "nginx" ? nginx_setup(found.key) : openssl_setup(found.key);
+  const ProgramSetup setup = setup_for(options.program, found.key);
   const bool write = !options.out_dir.empty();
   if (write) check_files(setup, found.key.folder, context.replace());
   Outcome outcome;
@@ -247,16 +259,17 @@ Outcome run(const Options& options, Context& context) {
 void add_use(CLI::App& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI of the key")->required();
-  command.add_option("--for", options->program, "openssl or nginx")->required();
+  command.add_option("--for", options->program, "openssl, nginx, apache or curl")->required();
   command.add_option("--pin-file", options->pin_file,
                      "File with the PIN that the program is to read");
   command.add_option("--as-user", options->user, "Whom the program runs as (with --test: as root)");
   command.add_flag("--test", options->test, "Load the key as the program would, and sign with it");
   command.add_option("--out-dir", options->out_dir, "Write the files into this folder");
-  command.add_option("--listen", options->listen, "nginx: where (default 127.0.0.1:8443)");
+  command.add_option("--listen", options->listen, "Servers: where (default 127.0.0.1:8443)");
   command.footer(
       "Examples:\n  hsmith use web --for openssl > openssl.cnf\n"
-      "  hsmith use web --for nginx --pin-file /etc/nginx/pin --out-dir /etc/nginx/web --test");
+      "  hsmith use web --for nginx --pin-file /etc/nginx/pin --out-dir /etc/nginx/web --test\n"
+      "  hsmith use client --for curl --pin-file pin --out-dir curl --test");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });
