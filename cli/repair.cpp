@@ -115,8 +115,9 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
                        quoted(fact(entry, "label")))};
   }
   const Key& key = remains.private_keys.front();
-  EVP_PKEY* half = !remains.public_keys.empty() ? remains.public_keys.front().public_key.get()
-                                                : key.public_key.get();
+  // A private RSA key knows its public half, but other programs look for the object.
+  EVP_PKEY* half =
+      remains.public_keys.empty() ? nullptr : remains.public_keys.front().public_key.get();
   if (half == nullptr)
     return delete_private(token, inventory, key, context, "it has no public half");
   if (!tokens::holds_private_half(token, key, half))

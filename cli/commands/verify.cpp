@@ -13,6 +13,7 @@
 #include "src/base/text.h"
 #include "src/cms/content_info.h"
 #include "src/x509/certificate.h"
+#include "src/x509/input.h"
 #include "src/x509/path.h"
 #include "src/x509/public_key.h"
 #include "tokens/keys.h"
@@ -143,6 +144,16 @@ void add_chain(const Options& options, Validation& validation) {
   std::move(chain.begin() + 1, chain.end(), std::back_inserter(validation.untrusted));
 }
 
+// What does not verify may be no signature at all. A raw one can look like anything, so this is
+// asked only then, and only of what is whole.
+void refuse_other_kind(const Options& options, const Bytes& signature) {
+  const bool pem = x509::looks_like_pem(signature);
+  const bool der = x509::der_element_size(signature) == signature.size() &&
+                   x509::kind_of_der(signature) != "nothing that hsmith knows";
+  if (!signature.empty() && (pem || der))
+    x509::refuse_kind(signature, quoted(options.signature_file), "a signature");
+}
+
 Outcome verify_raw(const Options& options, const Bytes& signature, const ExpectedSigner& signer,
                    std::optional<Validation> validation) {
   if (signer.key == nullptr) {
@@ -162,6 +173,7 @@ Outcome verify_raw(const Options& options, const Bytes& signature, const Expecte
   check_sig_format(options.signature, key);
   const Bytes input = input_to_sign(options.file, key, scheme, options.signature);
   const bool good = verifies(options, key, scheme, input, signature);
+  if (!good) refuse_other_kind(options, signature);
   // A key without a certificate has nothing to validate.
   if (signer.certificate == nullptr) validation.reset();
   std::string problem;

@@ -68,17 +68,20 @@ PemBlock read_block(Lines& lines, std::string label, std::string_view input) {
   while (lines.next(line)) {
     if (const auto end = label_of(line, kEnd)) {
       if (*end != label) {
-        refuse_line(input, lines.number(), fmt::format("{} ends as {}", label, quoted(*end)));
+        refuse_line(input, lines.number(),
+                    fmt::format("{} ends as {}", printable(label), quoted(*end)));
       }
       if (secret) return {std::move(label), {}};
       auto der = parse_base64(encoded);
       if (!der || der->empty())
-        refuse_line(input, first, fmt::format("the {} that begins here is not Base64", label));
+        refuse_line(input, first,
+                    fmt::format("the {} that begins here is not Base64", printable(label)));
       return {std::move(label), std::move(*der)};
     }
     if (!secret) encoded += line;
   }
-  refuse_line(input, first, fmt::format("the {} that begins here has no end line", label));
+  refuse_line(input, first,
+              fmt::format("the {} that begins here has no end line", printable(label)));
 }
 
 }  // namespace

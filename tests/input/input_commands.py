@@ -4,6 +4,10 @@ import subprocess
 from dataclasses import dataclass
 
 NAMING = frozenset({2, 5, 7, 10})  # what a wrong name may end with
+# A raw signature can be any bytes and any text; CMS, S/MIME and JWS are signatures of other forms.
+SIGNATURES = ("a PKCS#7 or CMS file", "an encrypted CMS message", "a MIME message", "a JWS", "an HTML page", "a JSON file",
+              "UTF-16 text", "Base64 without its BEGIN and END lines", "an OpenSSH public key", "a program",
+              "text without a PEM block")
 WITHOUT_END = ("zeros", "endless-fifo", "sparse")
 CERTIFICATES = ("a certificate", "a PKCS#7 or CMS file")
 
@@ -62,7 +66,9 @@ COMMANDS = [
     Command("request check {}", ("web.csr.der",), "a certificate request", ("a certificate request",)),
     Command("verify --public {} note.sig note", ("public.der", "public.pem"), "a public key", ("a public key",)),
     Command("verify --cert {} note.sig note", ("ca.der",), "a certificate", CERTIFICATES),
-    Command("verify --cert ca.pem {} note", ("note.sig",)),
+    Command("verify --cert ca.pem {} note", ("note.sig",), "a signature", SIGNATURES),
+    Command("verify --trust ca.pem {} note", ("note.p7s",), statuses=frozenset({2, 3, 6, 7, 10})),
+    Command("verify --trust ca.pem {}", ("note.eml",), statuses=frozenset({2, 3, 6, 7, 10})),
     Command("verify --cert ca.pem note.sig {}", ("note",), any_content=True, skips=WITHOUT_END),
     Command("log verify --checkpoint {} --cert mail.pem", ("checkpoint",), "a checkpoint of the audit log", ("a JSON file",)),
     Command("log verify --checkpoint checkpoint --cert {}", ("mail.der",), "a certificate", CERTIFICATES),

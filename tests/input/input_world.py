@@ -46,8 +46,11 @@ openssl ec -in ca.key -out ec.key
 openssl pkcs8 -topk8 -v2 aes-256-cbc -passout pass:x -in ca.key -outform der -out encrypted.der
 openssl pkcs12 -export -inkey ca.key -in ca.pem -iter 2 -passout pass:x -out ca.p12
 openssl cms -encrypt -in note -outform der -out note.cms -aes256 ca.pem
-openssl cms -sign -in note -signer ca.pem -inkey ca.key -out note.eml
-openssl cms -sign -in note -signer ca.pem -inkey ca.key -outform der -out note.p7s
+openssl req -config /dev/null -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout soft.key -subj /CN=soft \
+  -addext subjectAltName=email:soft@example.com -addext extendedKeyUsage=emailProtection -out soft.csr
+issue soft 19
+openssl cms -sign -in note -signer soft.pem -inkey soft.key -out note.eml
+openssl cms -sign -binary -in note -signer soft.pem -inkey soft.key -outform der -out note.p7s
 printf 'eyJhbGciOiJFUzI1NiJ9.eA.AAAA\n' > note.jws
 printf '<!DOCTYPE html><html><body>404 Not Found</body></html>\n' > page.html
 printf '{"a": 1}\n' > some.json
