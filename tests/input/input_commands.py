@@ -23,6 +23,7 @@ class Command:
     status: int = 0            # with a good input
     statuses: frozenset = frozenset({3, 6, 7, 10})  # with a bad one
     output: str = ""           # a file that the command writes
+    repeats: bool = False      # its content must be that of the good input
     place: str = "./bad"       # where the input has to be, seen from the working folder
     skips: tuple = ()          # specials that are right for it
     any_content: bool = False  # content does not matter: only what cannot be read is refused
@@ -35,6 +36,11 @@ class Command:
 
 def same_answer(content, data, good):
     return "" if data == good else f"the answer is another one than for the good input: {data}"
+
+
+def same_recipient(content, data, good):
+    """Nothing verifies the certificate of a recipient; it is named in the answer."""
+    return "" if data else "an answer without data"
 
 
 def another_text(content, data, good):
@@ -70,6 +76,9 @@ COMMANDS = [
     Command("verify --trust ca.pem {} note", ("note.p7s",), statuses=frozenset({2, 3, 6, 7, 10})),
     Command("verify --trust ca.pem {}", ("note.eml",), statuses=frozenset({2, 3, 6, 7, 10})),
     Command("verify --cert ca.pem note.sig {}", ("note",), any_content=True, skips=WITHOUT_END),
+    Command("encrypt --to {} -o made note", ("box.der", "box.pem"), "a certificate", CERTIFICATES, output="made", same=same_recipient),
+    Command("decrypt {} -o made", ("box.p7m",), "an encrypted message",
+            ("an encrypted CMS message", "a PKCS#7 or CMS file", "a MIME message"), output="made", repeats=True, statuses=frozenset({3, 5, 6, 7, 9, 10})),
     Command("log verify --checkpoint {} --cert mail.pem", ("checkpoint",), "a checkpoint of the audit log", ("a JSON file",)),
     Command("log verify --checkpoint checkpoint --cert {}", ("mail.der",), "a certificate", CERTIFICATES),
     Command("key list --config {}", ("config.toml",), statuses=frozenset({0, 2, 5, 6, 7}), skips=("zeros",)),

@@ -29,6 +29,10 @@ issue web 17; issue mail 18
 hsmith cert install mail.pem >/dev/null
 hsmith key show mail --json | jq -j .data.uri > key.uri
 hsmith cert list --json | jq -j '.data.certificates[0].uri' > cert.uri
+hsmith key generate box --type rsa:2048 --use decrypt >/dev/null
+csr box; issue box 21
+hsmith cert install box.pem >/dev/null
+hsmith encrypt --to box.pem --cipher aes-256-gcm -o box.p7m ca.key >/dev/null
 openssl req -in web.csr -outform der -out web.csr.der
 openssl crl2pkcs7 -nocrl -certfile web.pem -certfile ca.pem -outform der -out web.p7b
 echo 'some text' > note
