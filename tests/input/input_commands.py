@@ -1,5 +1,6 @@
 """The commands that read a file or a name, and what each takes. A new command is a line here."""
 import hashlib
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -48,6 +49,17 @@ def another_text(content, data, good):
     return "" if b"\0" not in content else "text with a NUL was taken"
 
 
+def another_root(content, data, good):
+    """A root whose key identifiers differ looks like one that another key has renewed: no signature of its own is there to verify."""
+    if data == good:
+        return ""
+    read = subprocess.run(["openssl", "x509", "-inform", "der", "-noout", "-ext", "subjectKeyIdentifier,authorityKeyIdentifier"],
+                          input=content, capture_output=True, text=False)
+    identifiers = re.findall(rb"(?:[0-9A-F]{2}:){19}[0-9A-F]{2}", read.stdout)
+    same = len(identifiers) == 2 and identifiers[0] == identifiers[1]
+    return "a root that does not sign itself is trusted" if same else ""
+
+
 def as_openssl_reads_it(content, data, good):
     """What is shown without being verified must at least be what stands there."""
     kind = "pem" if b"-----BEGIN" in content else "der"
@@ -66,7 +78,7 @@ COMMANDS = [
     Command("cert install ./web.pem --chain {}", ("ca.der",), "a certificate", CERTIFICATES),
     Command("request complete ./web.pem --trust {}", ("ca.der",), "a certificate", CERTIFICATES),
     Command("cert verify {} --trust ca.pem", ("web.der", "web.pem", "web.p7b"), "a certificate", CERTIFICATES),
-    Command("cert verify ./web.pem --trust {}", ("ca.der",), "a certificate", CERTIFICATES),
+    Command("cert verify ./web.pem --trust {}", ("ca.der",), "a certificate", CERTIFICATES, another_root),
     Command("cert verify ./web.pem --trust ca.pem --untrusted {}", ("ca.der",), "a certificate", CERTIFICATES),
     Command("request show {}", ("web.csr", "web.csr.der"), "a certificate request", ("a certificate request",)),
     Command("request check {}", ("web.csr.der",), "a certificate request", ("a certificate request",)),
