@@ -83,10 +83,10 @@ TEST_F(Extensions, ComeBackAsTheyWereAskedFor) {
 
 TEST_F(Extensions, MakeTheNamesCriticalWhenThereIsNoSubject) {
   std::vector<std::string> notices;
-  EXPECT_THAT(made({parse_alt_names("dns:a.example", notices), {}, {}, {}}).critical,
-              ElementsAre("2.5.29.17"));
-  EXPECT_THAT(made({parse_alt_names("dns:a.example", notices), {}, {}, {}}, "a").critical,
-              IsEmpty());
+  Wishes wishes;
+  wishes.names = parse_alt_names("dns:a.example", notices);
+  EXPECT_THAT(made(wishes).critical, ElementsAre("2.5.29.17"));
+  EXPECT_THAT(made(wishes, "a").critical, IsEmpty());
 }
 
 TEST(AltNames, TurnInternationalNamesIntoALabelsAndSaySo) {
