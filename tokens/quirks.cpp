@@ -31,6 +31,7 @@ const TokenQuirks& quirks_of(const pkcs11::TokenInfo& token) {
                                    .officer_makes_keys = true,
                                    .keeps_keys = true,
                                    .fixed_labels = true,
+                                   .ec_keys_derive = true,
                                    .unknown_attributes = kUnknown,
                                    .placeholder_subject = "CN=YubiKey PIV Slot "};
   const bool is_ykcs11 =

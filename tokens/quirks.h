@@ -31,6 +31,8 @@ struct TokenQuirks {
   bool officer_makes_keys = false;
   bool keeps_keys = false;
   bool fixed_labels = false;
+  // It says that EC keys decrypt and do not derive; they do what EC keys do.
+  bool ec_keys_derive = false;
   // Attributes that it does not take for a new key, whatever their value.
   std::span<const CK_ATTRIBUTE_TYPE> unknown_attributes;
   // The token puts a certificate beside a new key so that it shows the key at all: how its subject

@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/keys.h"
+#include "tokens/quirks.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -185,6 +186,10 @@ Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS ob
   key.local = is.flag(CKA_LOCAL);
   key.modifiable = is.flag(CKA_MODIFIABLE);
   key.always_authenticate = is.flag(CKA_ALWAYS_AUTHENTICATE).value_or(false);
+  if (key.type == CKK_EC && quirks_of(token.info).ec_keys_derive) {
+    key.derive = true;
+    key.decrypt.reset();
+  }
   key.public_key = public_half(is, key.curve);
   key.uri = object_uri(token, key.label, key.id, type_of(object_class));
   refuse_half_written(key, is);

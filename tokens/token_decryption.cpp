@@ -108,15 +108,21 @@ std::optional<Secret> block_of(TokenDecryption& at, ByteView ciphertext) {
 
 // Bare RSA comes first for PKCS#1 v1.5: the token then answers every ciphertext alike, and what
 // its padding is only this process gets to know, in constant time. OAEP is left to a token that
-// has it. nullopt: the token does not do bare RSA with this key, or it is not its turn.
+// has it, unless its two digests differ: OpenSC 0.23 takes one for both, and what was encrypted for
+// malformed.
+bool is_bare_first(const ossl::RsaEncryption& how) {
+  return how.padding != ossl::RsaPadding::oaep || how.digest != how.mgf1;
+}
+
+// nullopt: the token does not do bare RSA with this key, or it is not its turn.
 std::optional<Secret> block_before(TokenDecryption& at, const ossl::RsaEncryption& how,
                                    ByteView ciphertext) {
-  if (how.padding == ossl::RsaPadding::oaep) return std::nullopt;
+  if (!is_bare_first(how)) return std::nullopt;
   return block_of(at, ciphertext);
 }
 std::optional<Secret> block_after(TokenDecryption& at, const ossl::RsaEncryption& how,
                                   ByteView ciphertext) {
-  if (how.padding != ossl::RsaPadding::oaep) return std::nullopt;
+  if (is_bare_first(how)) return std::nullopt;
   return block_of(at, ciphertext);
 }
 
