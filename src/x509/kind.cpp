@@ -99,6 +99,8 @@ bool is_text(std::string_view content) {
 std::string_view command_for(std::string_view kind) {
   if (kind == "a certificate" || kind == "a PKCS#7 file") return "cert show";
   if (kind == "a certificate request") return "request show";
+  if (kind == "a PKCS#12 file") return "pfx show";
+  if (kind == "an encrypted CMS message") return "decrypt";
   return "";
 }
 

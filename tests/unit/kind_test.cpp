@@ -60,6 +60,9 @@ TEST(Kind, IsInTheRefusalWithWhatWasExpectedAndWithTheCommandForIt) {
   EXPECT_EQ(request.kind(), hsmith::Kind::malformed);
   EXPECT_STREQ(request.what(), "read \"f\": this is a certificate request, expected a certificate");
   EXPECT_EQ(request.hint(), "hsmith request show \"f\"");
+  const Error pfx = refusal(std::string_view("\x30\x05\x02\x01\x03\x30\x00", 7));
+  EXPECT_STREQ(pfx.what(), "read \"f\": this is a PKCS#12 file, expected a certificate");
+  EXPECT_EQ(pfx.hint(), "hsmith pfx show \"f\"");
   const Error damaged = refusal("-----BEGIN CERTIFICATE-----\n");
   EXPECT_STREQ(damaged.what(), "read \"f\": this is damaged, or not a certificate");
   EXPECT_EQ(damaged.hint(), "");
