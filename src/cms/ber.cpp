@@ -79,17 +79,17 @@ void check_ber(ByteView ber, std::string_view input) {
   do {
     while (!ends.empty() && ends.back() == at) ends.pop_back();
     if (ends.empty() && at > 0) break;
-    if (!ends.empty() && ends.back() == kIndefinite && is_end_mark(ber.subspan(at))) {
-      ends.pop_back();
-      at += 2;
-      continue;
-    }
     // An indefinite form lies within the nearest form around it that has a length.
     std::size_t limit = ber.size();
     for (auto end = ends.rbegin(); end != ends.rend(); ++end) {
       if (*end == kIndefinite) continue;
       limit = *end;
       break;
+    }
+    if (!ends.empty() && ends.back() == kIndefinite && is_end_mark(ber.subspan(at, limit - at))) {
+      ends.pop_back();
+      at += 2;
+      continue;
     }
     const auto header = header_at(ber.subspan(at, limit - at));
     if (!header || header->tag == 0) refuse(at, "the structure (BER) is damaged");

@@ -331,6 +331,11 @@ TEST(EnvelopedData, CutOffAnywhereIsMalformed) {
   }
 }
 
+TEST(EnvelopedData, OfWhichAnEndMarkLiesOutsideItsElementIsMalformed) {
+  const Bytes message{0x2b, 0x81, 0x04, 0x30, 0x80, 0x0e, 0, 0, 0, 0, 0};
+  EXPECT_EQ(error_of([&] { check_ber(message, kInput); }).kind(), Kind::malformed);
+}
+
 TEST(EnvelopedData, WithBytesBehindItIsMalformed) {
   Bytes message = encrypted(p256(), "aes-256-gcm", Bytes(20, 1));
   message.push_back(0);
