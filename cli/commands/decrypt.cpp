@@ -26,7 +26,6 @@ struct Options {
 };
 
 constexpr std::size_t kMostNamed = 20;
-constexpr std::size_t kBeginning = 64u << 10;
 
 void check_options(const Options& options, const Context& context) {
   if (options.output == options.file && options.file != "-") {
@@ -45,21 +44,16 @@ bool looks_like_message(ByteView content) {
          cms::looks_like_pem_cms(content);
 }
 
-// The message's BER. What does not begin like one is not read to its end, which it may not have.
+// The message's BER.
 Bytes read_message(const std::string& file) {
   Bytes content;
-  read_blocks(file, [&](ByteView block) {
-    const std::size_t before = content.size();
-    if (before + block.size() > cms::kMostMessageFile) {
-      throw Error(Kind::unsupported,
-                  fmt::format("decrypt {}: a content that is larger than 512 MiB is not held in "
-                              "memory",
-                              quoted(file)));
-    }
-    content.insert(content.end(), block.begin(), block.end());
-    if (before < kBeginning && content.size() >= kBeginning && !looks_like_message(content))
-      x509::refuse_kind(content, quoted(file), "an encrypted message");
-  });
+  try {
+    content = cms::read_message_file(file, looks_like_message);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::unsupported) throw;
+    throw Error(Kind::unsupported, error.what())  // the hint there is one for signatures
+        .hint("openssl cms -decrypt reads what is larger, with keys in files");
+  }
   if (!looks_like_message(content))
     x509::refuse_kind(content, quoted(file), "an encrypted message");
   if (cms::looks_like_cms(content)) return content;
