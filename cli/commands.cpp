@@ -14,6 +14,9 @@ void add_cert_show(CLI::App& command, Context& context);
 void add_cert_verify(CLI::App& command, Context& context);
 void add_completion(CLI::App& command, Context& context);
 void add_decrypt(CLI::App& command, Context& context);
+void add_crl_check(CLI::App& command, Context& context);
+void add_crl_install(CLI::App& command, Context& context);
+void add_crl_list(CLI::App& command, Context& context);
 void add_doctor(CLI::App& command, Context& context);
 void add_encrypt(CLI::App& command, Context& context);
 void add_key_delete(CLI::App& command, Context& context);
@@ -54,6 +57,7 @@ constexpr Noun kNouns[] = {
     {"cert", "Install, show, match and verify certificates"},
     {"pfx", "Look into PKCS#12 files, check and merge them"},
     {"renew", "Ask for the successor of a certificate in service"},
+    {"crl", "Keep revocation lists, and look certificates up in them"},
     {"log", "Show, sign and verify the audit log"},
     {"doctor", "Find what stands in the way, finish what was interrupted"},
     {"sign", "Sign files with a key on a token"},
@@ -95,6 +99,9 @@ constexpr Command kCommands[] = {
     {"pfx", "check", "Prove that keys and certificates of a PKCS#12 file fit", add_pfx_check},
     {"pfx", "merge", "Merge several PKCS#12 files into one", add_pfx_merge},
     {"renew", nullptr, "Ask for the successor of a certificate in service", add_renew},
+    {"crl", "install", "Verify revocation lists and keep them", add_crl_install},
+    {"crl", "list", "List the revocation lists that are kept", add_crl_list},
+    {"crl", "check", "Say whether a certificate is revoked", add_crl_check},
     {"log", "show", "Show the audit log", add_log_show},
     {"log", "checkpoint", "Sign the end of the audit log", add_log_checkpoint},
     {"log", "verify", "Verify the audit log", add_log_verify},

@@ -27,6 +27,9 @@ inline void free_openssl(void* memory) noexcept { OPENSSL_free(memory); }
 inline void free_certificates(STACK_OF(X509) * stack) noexcept {
   sk_X509_pop_free(stack, X509_free);
 }
+inline void free_crls(STACK_OF(X509_CRL) * stack) noexcept {
+  sk_X509_CRL_pop_free(stack, X509_CRL_free);
+}
 inline void free_extensions(STACK_OF(X509_EXTENSION) * stack) noexcept {
   sk_X509_EXTENSION_pop_free(stack, X509_EXTENSION_free);
 }
@@ -46,6 +49,8 @@ using Asn1Object = std::unique_ptr<ASN1_OBJECT, Deleter<ASN1_OBJECT_free>>;
 using Name = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
 using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+using Crl = std::unique_ptr<X509_CRL, Deleter<X509_CRL_free>>;
+using CrlStack = std::unique_ptr<STACK_OF(X509_CRL), Deleter<free_crls>>;
 using CertificateStack = std::unique_ptr<STACK_OF(X509), Deleter<free_certificates>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
 using Extensions = std::unique_ptr<STACK_OF(X509_EXTENSION), Deleter<free_extensions>>;
@@ -63,6 +68,10 @@ inline PKey share(EVP_PKEY* key) {
 inline Certificate share(X509* certificate) {
   X509_up_ref(certificate);
   return Certificate(certificate);
+}
+inline Crl share(X509_CRL* crl) {
+  X509_CRL_up_ref(crl);
+  return Crl(crl);
 }
 
 }  // namespace hsmith::ossl

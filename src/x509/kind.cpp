@@ -17,8 +17,6 @@
 namespace hsmith::x509 {
 namespace {
 
-using RevocationList = std::unique_ptr<X509_CRL, ossl::Deleter<X509_CRL_free>>;
-
 constexpr std::string_view kUnknown = "nothing that hsmith knows";
 
 // Tag and header size of an element, also in BER's indefinite form; enough to tell files apart.
@@ -149,7 +147,7 @@ std::string kind_of_der(ByteView der) {
     kind = "a certificate";
   } else if (parses<ossl::Request, d2i_X509_REQ>(der)) {
     kind = "a certificate request";
-  } else if (parses<RevocationList, d2i_X509_CRL>(der)) {
+  } else if (parses<ossl::Crl, d2i_X509_CRL>(der)) {
     kind = "a certificate revocation list";
   } else if (parses<ossl::PKey, d2i_PUBKEY>(der)) {
     kind = "a public key";

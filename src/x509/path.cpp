@@ -12,7 +12,9 @@
 #include "src/ossl/check.h"
 #include "src/x509/alt_names.h"
 #include "src/x509/name.h"
+#include "src/x509/path_finder.h"
 #include "src/x509/path_rules.h"
+#include "src/x509/revocation.h"
 
 namespace hsmith::x509 {
 namespace {
@@ -70,8 +72,9 @@ std::string reason_of(int error, const X509* certificate) {
 
 // What the callback below needs.
 struct Watch {
-  Verdict verdict;
+  Path path;
   std::time_t time;
+  bool complete;  // the chain reaches an anchor
   std::exception_ptr failure;
 };
 
@@ -82,21 +85,77 @@ bool is_last_moment(int error, const X509* certificate, std::time_t time) {
          ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) == 1 && timegm(&utc) == time;
 }
 
+bool breaks_the_chain(int error) {
+  switch (error) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Lists are asked about all but the anchor (RFC 5280, 6.1.3); OpenSSL asks about it too.
+bool is_anchor(X509_STORE_CTX* context) {
+  return X509_STORE_CTX_get_error_depth(context) + 1 ==
+         sk_X509_num(X509_STORE_CTX_get0_chain(context));
+}
+
+void note_in_path(Watch& watch, int error, X509_STORE_CTX* context) {
+  const X509* certificate = X509_STORE_CTX_get_current_cert(context);
+  if (certificate == nullptr) certificate = X509_STORE_CTX_get0_cert(context);
+  const int depth = X509_STORE_CTX_get_error_depth(context);
+  if (breaks_the_chain(error)) watch.complete = false;
+  if (error == X509_V_ERR_CERT_REVOKED) watch.path.revoked = true;
+  if (leaves_revocation_open(error)) {
+    if (is_anchor(context)) return;
+    add_problem(watch.path.unchecked, depth, certificate, revocation_reason(error, context));
+  } else {
+    add_problem(watch.path.problems, depth, certificate,
+                error == X509_V_ERR_CERT_REVOKED ? revocation_reason(error, context)
+                                                 : reason_of(error, certificate));
+  }
+}
+
+// A list that another than the issuer signed: OpenSSL verifies the signer's path with the
+// parameters of the path that is in question. Its leaf's host and purpose are not the signer's.
+void note_in_signers_path(Watch& watch, int error, X509_STORE_CTX* context,
+                          X509_STORE_CTX* parent) {
+  const bool at_signer = X509_STORE_CTX_get_error_depth(context) == 0;
+  const bool of_the_leaf =
+      error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH ||
+      error == X509_V_ERR_EMAIL_MISMATCH || (error == X509_V_ERR_INVALID_PURPOSE && at_signer);
+  if (of_the_leaf || (leaves_revocation_open(error) && is_anchor(context))) return;
+  const X509* signer = X509_STORE_CTX_get_current_cert(context);
+  if (signer == nullptr) signer = X509_STORE_CTX_get0_cert(context);
+  add_problem(watch.path.unchecked, X509_STORE_CTX_get_error_depth(parent),
+              X509_STORE_CTX_get_current_cert(parent),
+              fmt::format("the signer of its revocation list, \"{}\": {}",
+                          name_text(X509_get_subject_name(signer)),
+                          leaves_revocation_open(error) ? revocation_reason(error, context)
+                                                        : reason_of(error, signer)));
+}
+
 // Collects every problem instead of stopping at the first. A path with a problem is never good,
 // whatever X509_verify_cert then answers.
 int note_problem(int ok, X509_STORE_CTX* context) noexcept {
   if (ok == 1) return 1;
-  auto& watch = *static_cast<Watch*>(X509_STORE_CTX_get_app_data(context));
+  X509_STORE_CTX* parent = X509_STORE_CTX_get0_parent_ctx(context);
+  auto& watch =
+      *static_cast<Watch*>(X509_STORE_CTX_get_app_data(parent == nullptr ? context : parent));
   try {
-    const X509* certificate = X509_STORE_CTX_get_current_cert(context);
-    if (certificate == nullptr) certificate = X509_STORE_CTX_get0_cert(context);
     const int error = X509_STORE_CTX_get_error(context);
-    if (is_last_moment(error, certificate, watch.time)) {
+    const X509* certificate = X509_STORE_CTX_get_current_cert(context);
+    if (certificate != nullptr && is_last_moment(error, certificate, watch.time)) {
       X509_STORE_CTX_set_error(context, X509_V_OK);
-      return 1;
+    } else if (parent == nullptr) {
+      note_in_path(watch, error, context);
+    } else {
+      note_in_signers_path(watch, error, context, parent);
     }
-    add_problem(watch.verdict, X509_STORE_CTX_get_error_depth(context), certificate,
-                reason_of(error, certificate));
     return 1;
   } catch (...) {
     watch.failure = std::current_exception();
@@ -136,6 +195,10 @@ Wanted wanted_of(const PathOptions& options) {
   return wanted;
 }
 
+int level_of(const PathOptions& options) {
+  return options.security_level.value_or(options.purpose == Purpose::server ? 2 : 1);
+}
+
 unsigned long flags_of(const PathOptions& options) {
   // Without POLICY_CHECK OpenSSL overlooks what a certificate's policyConstraints demands.
   unsigned long flags = X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_POLICY_CHECK;
@@ -144,6 +207,10 @@ unsigned long flags_of(const PathOptions& options) {
   if (options.explicit_policy) flags |= X509_V_FLAG_EXPLICIT_POLICY;
   if (options.inhibit_mapping) flags |= X509_V_FLAG_INHIBIT_MAP;
   if (options.inhibit_any) flags |= X509_V_FLAG_INHIBIT_ANY;
+  if (options.revocation != Revocation::off) {
+    flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_EXTENDED_CRL_SUPPORT | X509_V_FLAG_USE_DELTAS;
+    if (!options.leaf_only) flags |= X509_V_FLAG_CRL_CHECK_ALL;
+  }
   return flags;
 }
 
@@ -160,7 +227,7 @@ void add_policy(X509_VERIFY_PARAM* parameters, const std::string& oid) {
 
 void set_parameters(X509_VERIFY_PARAM* parameters, const PathOptions& options,
                     const Wanted& wanted) {
-  const int level = options.security_level.value_or(options.purpose == Purpose::server ? 2 : 1);
+  const int level = level_of(options);
   if (level < 0 || level > 5) throw Error(Kind::usage, "the security level: it must be 0 to 5");
   if (options.max_depth.value_or(0) < 0) {
     throw Error(Kind::usage, "the depth: it must not be negative");
@@ -207,118 +274,52 @@ ossl::CertificateStack stack_of(std::span<const ossl::Certificate> certificates)
   return stack;
 }
 
+// What is the same for each path of a verification.
+struct Question {
+  const PathOptions& options;
+  Wanted wanted;
+  Lists lists;
+};
+
+void conclude_revocation(Path& path, const Question& question, bool complete) {
+  if (question.options.revocation == Revocation::off) return;
+  check_delta_lists(path, question.lists, question.options);
+  note_set_aside(path, question.lists);
+  path.revocation_checked = complete && path.chain.size() > 1 && path.unchecked.empty();
+  if (question.options.revocation != Revocation::required) return;
+  path.problems.insert(path.problems.end(), path.unchecked.begin(), path.unchecked.end());
+}
+
 // One run of OpenSSL and of our own rules.
-Verdict check_path(X509* leaf, std::span<const ossl::Certificate> untrusted,
-                   std::span<const ossl::Certificate> anchors, const PathOptions& options,
-                   const Wanted& wanted) {
+Path check_path(X509* leaf, std::span<const ossl::Certificate> untrusted,
+                std::span<const ossl::Certificate> anchors, const Question& question) {
   const ossl::Store store = store_of(anchors);
   const ossl::CertificateStack others = stack_of(untrusted);
   const ossl::StoreContext context(ossl::check_ptr(X509_STORE_CTX_new(), "prepare verification"));
   ossl::check(X509_STORE_CTX_init(context.get(), store.get(), leaf, others.get()) == 1,
               "prepare the verification");
-  set_parameters(X509_STORE_CTX_get0_param(context.get()), options, wanted);
-  Watch watch{{}, options.time, nullptr};
+  set_parameters(X509_STORE_CTX_get0_param(context.get()), question.options, question.wanted);
+  X509_STORE_CTX_set0_crls(context.get(), question.lists.stack.get());
+  Watch watch{{}, question.options.time, true, nullptr};
   X509_STORE_CTX_set_app_data(context.get(), &watch);
   X509_STORE_CTX_set_verify_cb(context.get(), note_problem);
 
   const int answer = X509_verify_cert(context.get());
   if (watch.failure) std::rethrow_exception(watch.failure);
-  Verdict verdict = std::move(watch.verdict);
-  if (answer != 1 && verdict.problems.empty()) {
-    add_problem(verdict, 0, leaf, reason_of(X509_STORE_CTX_get_error(context.get()), leaf));
+  Path path = std::move(watch.path);
+  if (answer != 1 && path.problems.empty()) {
+    add_problem(path.problems, 0, leaf, reason_of(X509_STORE_CTX_get_error(context.get()), leaf));
   }
   const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
   for (int i = 0; i < sk_X509_num(chain); ++i) {
-    verdict.chain.push_back(ossl::share(sk_X509_value(chain, i)));
+    path.chain.push_back(ossl::share(sk_X509_value(chain, i)));
   }
-  check_rules(verdict, options, wanted.host);
-  verdict.ok = answer == 1 && verdict.problems.empty();
+  check_rules(path, question.options, question.wanted.host);
+  conclude_revocation(path, question, watch.complete);
+  path.ok = answer == 1 && path.problems.empty();
   ossl::clear_errors();
-  return verdict;
+  return path;
 }
-
-// A certificate of a path, and whether it was given as an anchor.
-struct Step {
-  X509* certificate = nullptr;
-  bool trusted = false;
-};
-
-bool same_authority(const X509* a, const X509* b) {
-  return X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) == 0 &&
-         equal(ossl::der_of(i2d_X509_PUBKEY, X509_get_X509_PUBKEY(a)),
-               ossl::der_of(i2d_X509_PUBKEY, X509_get_X509_PUBKEY(b)));
-}
-
-// OpenSSL follows one path and does not turn back. This looks for the others, by names and
-// signatures, within bounds: a hostile heap of certificates must not cost more than a moment.
-// What the anchors say of an authority replaces what was given as chain, so that a limit that
-// stands there is not walked around.
-class PathFinder {
- public:
-  PathFinder(std::span<const ossl::Certificate> untrusted,
-             std::span<const ossl::Certificate> anchors, bool partial_chain)
-      : partial_chain_(partial_chain) {
-    for (const ossl::Certificate& anchor : anchors) steps_.push_back({anchor.get(), true});
-    for (const ossl::Certificate& one : untrusted) {
-      const bool shadowed = std::any_of(anchors.begin(), anchors.end(), [&](const auto& anchor) {
-        return same_authority(anchor.get(), one.get());
-      });
-      if (!shadowed) steps_.push_back({one.get(), false});
-    }
-  }
-
-  // Each path from the leaf to an anchor, both included.
-  std::vector<std::vector<Step>> find(X509* leaf) {
-    path_ = {{leaf, false}};
-    extend();
-    return std::move(found_);
-  }
-
- private:
-  static constexpr std::size_t kMostPaths = 32;
-  static constexpr std::size_t kLongestPath = 24;
-  static constexpr int kMostSignatures = 256;
-
-  // True when the end of the path names `issuer` and, a dearer question, was signed by it.
-  bool issued(X509* issuer) {
-    X509* subject = path_.back().certificate;
-    if (X509_check_issued(issuer, subject) != X509_V_OK || is_used(issuer)) return false;
-    ++signatures_;
-    EVP_PKEY* key = X509_get0_pubkey(issuer);
-    return key != nullptr && X509_verify(subject, key) == 1;
-  }
-
-  bool is_used(const X509* certificate) const {
-    return std::any_of(path_.begin(), path_.end(), [&](const Step& one) {
-      return X509_cmp(one.certificate, certificate) == 0;
-    });
-  }
-
-  bool is_end(const Step& step) const {
-    return step.trusted &&
-           (partial_chain_ || X509_check_issued(step.certificate, step.certificate) == X509_V_OK);
-  }
-
-  void extend() {
-    for (const Step& step : steps_) {
-      if (found_.size() >= kMostPaths || signatures_ >= kMostSignatures) return;
-      if (!issued(step.certificate)) continue;
-      path_.push_back(step);
-      if (is_end(step)) {
-        found_.push_back(path_);
-      } else if (path_.size() < kLongestPath) {
-        extend();
-      }
-      path_.pop_back();
-    }
-  }
-
-  bool partial_chain_;
-  std::vector<Step> steps_;
-  std::vector<Step> path_;
-  std::vector<std::vector<Step>> found_;
-  int signatures_ = 0;
-};
 
 bool same_chain(const std::vector<ossl::Certificate>& a, const std::vector<Step>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const Step& two) {
@@ -326,14 +327,27 @@ bool same_chain(const std::vector<ossl::Certificate>& a, const std::vector<Step>
   });
 }
 
-Verdict check_steps(const std::vector<Step>& path, const PathOptions& options,
-                    const Wanted& wanted) {
+// What stands outside a path and cannot become part of it: signers of revocation lists.
+bool may_sign_lists(const X509* certificate, const std::vector<Step>& path) {
+  return std::none_of(path.begin(), path.end(), [&](const Step& step) {
+    return X509_NAME_cmp(X509_get_subject_name(certificate),
+                         X509_get_issuer_name(step.certificate)) == 0;
+  });
+}
+
+Path check_steps(const std::vector<Step>& path, std::span<const ossl::Certificate> given,
+                 const Question& question) {
   std::vector<ossl::Certificate> untrusted;
   std::vector<ossl::Certificate> anchors;
   for (std::size_t i = 1; i < path.size(); ++i) {
     (path[i].trusted ? anchors : untrusted).push_back(ossl::share(path[i].certificate));
   }
-  return check_path(path.front().certificate, untrusted, anchors, options, wanted);
+  if (!question.lists.usable.empty()) {
+    for (const ossl::Certificate& one : given) {
+      if (may_sign_lists(one.get(), path)) untrusted.push_back(ossl::share(one.get()));
+    }
+  }
+  return check_path(path.front().certificate, untrusted, anchors, question);
 }
 
 }  // namespace
@@ -351,28 +365,31 @@ Purpose purpose_named(std::string_view name) {
 }
 
 Verdict verify_path(X509* leaf, std::span<const ossl::Certificate> untrusted,
-                    std::span<const ossl::Certificate> anchors, const PathOptions& options) {
+                    std::span<const ossl::Certificate> anchors, const PathOptions& options,
+                    std::span<const ossl::Crl> crls) {
   ossl::clear_errors();
   if (untrusted.size() > kMostCertificates || anchors.size() > kMostCertificates) {
     throw Error(Kind::usage, fmt::format("verify a path: more than {} certificates are given",
                                          kMostCertificates));
   }
-  const Wanted wanted = wanted_of(options);
-  Verdict first = check_path(leaf, untrusted, anchors, options, wanted);
-  if (first.ok) return first;
-  PathFinder finder(untrusted, anchors, options.partial_chain);
-  for (const std::vector<Step>& path : finder.find(leaf)) {
-    if (same_chain(first.chain, path)) continue;
-    Verdict other = check_steps(path, options, wanted);
-    if (other.ok) {
-      other.other_paths = std::move(first.other_paths);
-      other.other_paths.push_back({std::move(first.chain), std::move(first.problems)});
-      return other;
+  const bool ask = options.revocation != Revocation::off;
+  const Question question{options, wanted_of(options),
+                          make_lists(ask ? crls : std::span<const ossl::Crl>(), level_of(options))};
+  std::vector<Path> tried;
+  tried.push_back(check_path(leaf, untrusted, anchors, question));
+  std::size_t good = 0;
+  if (!tried.front().ok || options.all_paths) {
+    for (const auto& steps : find_paths(leaf, untrusted, anchors, options.partial_chain)) {
+      if (same_chain(tried.front().chain, steps)) continue;
+      tried.push_back(check_steps(steps, untrusted, question));
+      if (tried.back().ok && !tried[good].ok) good = tried.size() - 1;
+      if (tried[good].ok && !options.all_paths) break;
     }
-    first.other_paths.push_back({std::move(other.chain), std::move(other.problems)});
   }
-  ossl::clear_errors();
-  return first;
+  Verdict verdict{std::move(tried[good]), {}};
+  tried.erase(tried.begin() + static_cast<std::ptrdiff_t>(good));
+  verdict.other_paths = std::move(tried);
+  return verdict;
 }
 
 }  // namespace hsmith::x509

@@ -14,6 +14,10 @@ namespace hsmith::x509 {
 
 enum class Purpose { any, server, client, email, codesign, timestamp, kra };
 
+// What revocation lists are asked for. `if_known`: a certificate that no list decides on passes,
+// and the verdict says that it was not checked; `required`: it does not pass.
+enum class Revocation { off, if_known, required };
+
 // Throws usage with the nearest name.
 Purpose purpose_named(std::string_view name);
 
@@ -34,6 +38,10 @@ struct PathOptions {
   bool explicit_policy = false;
   bool inhibit_mapping = false;
   bool inhibit_any = false;
+  // Asked of each certificate of the path but the anchor; `leaf_only`: of the leaf.
+  Revocation revocation = Revocation::off;
+  bool leaf_only = false;
+  bool all_paths = false;  // look for the others even when the first one is good
 };
 
 struct PathProblem {
@@ -43,22 +51,26 @@ struct PathProblem {
 };
 
 struct Path {
-  std::vector<ossl::Certificate> chain;  // leaf first, as far as it could be built
-  std::vector<PathProblem> problems;
-};
-
-struct Verdict {
   bool ok = false;
-  std::vector<ossl::Certificate> chain;  // of the path that is good, else of the first one tried
+  std::vector<ossl::Certificate> chain;  // leaf first, as far as it could be built
   std::vector<PathProblem> problems;     // empty when ok
-  std::vector<Path> other_paths;         // tried, and not good
+  // True when lists that may be believed decided on each certificate that was asked about.
   bool revocation_checked = false;
+  std::vector<PathProblem> unchecked;  // why they did not; with `required`, these are problems
+  bool revoked = false;                // a list names a certificate of the path
 };
 
-// Looks for a path from the leaf over `untrusted` to one of `anchors`, and checks it. Only
-// `anchors` are trusted; a self-signed certificate among `untrusted` is not. Throws usage for
-// options that make no sense (a bad host name, address, OID), internal when OpenSSL fails.
+// The path that is good, else the first one that was tried; and the others that there are.
+struct Verdict : Path {
+  std::vector<Path> other_paths;
+};
+
+// Looks for the paths from the leaf over `untrusted` to one of `anchors`, and checks them. Only
+// `anchors` are trusted; a self-signed certificate among `untrusted` is not. `crls` is looked at
+// when options.revocation asks for it. Throws usage for options that make no sense (a bad host
+// name, address, OID), internal when OpenSSL fails.
 Verdict verify_path(X509* leaf, std::span<const ossl::Certificate> untrusted,
-                    std::span<const ossl::Certificate> anchors, const PathOptions& options);
+                    std::span<const ossl::Certificate> anchors, const PathOptions& options,
+                    std::span<const ossl::Crl> crls = {});
 
 }  // namespace hsmith::x509

@@ -37,18 +37,23 @@ bool allows(const std::vector<std::string>& list, std::string_view wanted) {
 bool has_extension(const Link& link, int nid) {
   return X509_get_ext_by_NID(link.certificate, nid, -1) >= 0;
 }
+// OpenSSL's "TRUSTED CERTIFICATE": it says what it is trusted or mistrusted for.
+bool has_trust_settings(const Link& link) {
+  return X509_get0_trust_objects(link.certificate) != nullptr ||
+         X509_get0_reject_objects(link.certificate) != nullptr;
+}
 bool is_self_issued(const X509* certificate) {
   return same_name(X509_get_subject_name(certificate), X509_get_issuer_name(certificate));
 }
 
-std::vector<Link> links_of(Verdict& verdict) {
+std::vector<Link> links_of(Path& path) {
   std::vector<Link> links;
-  for (const ossl::Certificate& certificate : verdict.chain) {
+  for (const ossl::Certificate& certificate : path.chain) {
     Link link{static_cast<int>(links.size()), certificate.get(), false, {}};
     try {
       link.facts = read_extensions(X509_get0_extensions(certificate.get()));
     } catch (const Error& error) {
-      add_problem(verdict, link.depth, certificate.get(), error.what());
+      add_problem(path.problems, link.depth, certificate.get(), error.what());
     }
     links.push_back(std::move(link));
   }
@@ -58,7 +63,7 @@ std::vector<Link> links_of(Verdict& verdict) {
 
 // Where OpenSSL has no such purpose: the leaf must name it, an authority may name none or any
 // (RFC 5280, 4.2.1.12).
-void check_usage(Verdict& verdict, const std::vector<Link>& links, std::string_view purpose,
+void check_usage(Path& path, const std::vector<Link>& links, std::string_view purpose,
                  const std::vector<std::string>& key_usages) {
   for (const Link& link : links) {
     const auto& purposes = link.facts.extended_key_usage;
@@ -66,55 +71,55 @@ void check_usage(Verdict& verdict, const std::vector<Link>& links, std::string_v
     const bool ok =
         contains(purposes, purpose) || (authority && allows(purposes, "anyExtendedKeyUsage"));
     if (!ok) {
-      add_problem(verdict, link.depth, link.certificate,
+      add_problem(path.problems, link.depth, link.certificate,
                   fmt::format("its extended key usage has not {}", purpose));
     }
     const bool usable = std::any_of(key_usages.begin(), key_usages.end(), [&](const auto& usage) {
       return allows(link.facts.key_usage, usage);
     });
     if (!authority && !usable) {
-      add_problem(verdict, link.depth, link.certificate,
+      add_problem(path.problems, link.depth, link.certificate,
                   fmt::format("its key usage has not {}", fmt::join(key_usages, " or ")));
     }
   }
 }
 
 // An e-mail certificate signs, decrypts, or does both.
-void check_email_usage(Verdict& verdict, const std::vector<Link>& links) {
+void check_email_usage(Path& path, const std::vector<Link>& links) {
   for (const Link& link : links) {
     const int authority = link.depth > 0 ? 1 : 0;
     const bool ok =
         X509_check_purpose(link.certificate, X509_PURPOSE_SMIME_SIGN, authority) == 1 ||
         X509_check_purpose(link.certificate, X509_PURPOSE_SMIME_ENCRYPT, authority) == 1;
-    if (!ok) add_problem(verdict, link.depth, link.certificate, "it is not for e-mail");
+    if (!ok) add_problem(path.problems, link.depth, link.certificate, "it is not for e-mail");
   }
 }
 
-void check_purpose(Verdict& verdict, const std::vector<Link>& links, Purpose purpose) {
-  if (purpose == Purpose::email) check_email_usage(verdict, links);
+void check_purpose(Path& path, const std::vector<Link>& links, Purpose purpose) {
+  if (purpose == Purpose::email) check_email_usage(path, links);
   if (purpose == Purpose::codesign) {
-    check_usage(verdict, links, "codeSigning", {"digitalSignature"});
+    check_usage(path, links, "codeSigning", {"digitalSignature"});
   }
   if (purpose == Purpose::kra) {
-    check_usage(verdict, links, "kra", {"keyEncipherment", "keyAgreement"});
+    check_usage(path, links, "kra", {"keyEncipherment", "keyAgreement"});
   }
 }
 
-void check_emails(Verdict& verdict, X509* leaf, const std::vector<std::string>& emails) {
+void check_emails(Path& path, X509* leaf, const std::vector<std::string>& emails) {
   for (const std::string& email : emails) {
     if (X509_check_email(leaf, email.data(), email.size(), 0) != 1) {
-      add_problem(verdict, 0, leaf, fmt::format("it is not good for {}", quoted(email)));
+      add_problem(path.problems, 0, leaf, fmt::format("it is not good for {}", quoted(email)));
     }
   }
 }
 
 // Self-issued certificates do not count (RFC 5280, 6.1.4 (l)); OpenSSL counts them.
-void check_depth(Verdict& verdict, const std::vector<Link>& links, int most) {
+void check_depth(Path& path, const std::vector<Link>& links, int most) {
   int count = 0;
   for (const Link& link : links) {
     const bool intermediate = link.depth > 0 && !link.anchor;
     if (intermediate && !is_self_issued(link.certificate) && ++count > most) {
-      add_problem(verdict, link.depth, link.certificate,
+      add_problem(path.problems, link.depth, link.certificate,
                   fmt::format("more than {} intermediate certificates", most));
     }
   }
@@ -122,8 +127,7 @@ void check_depth(Verdict& verdict, const std::vector<Link>& links, int most) {
 
 // A wildcard may match a host that the authority must not vouch for: "*.example.com" passes the
 // exclusion of bar.example.com and yet covers it. So the host itself is checked too.
-void check_host_constraints(Verdict& verdict, const std::vector<Link>& links,
-                            const std::string& host) {
+void check_host_constraints(Path& path, const std::vector<Link>& links, const std::string& host) {
   const ossl::Certificate stand_in(ossl::check_ptr(X509_new(), "make a certificate"));
   const AltName name{AltNameKind::dns, host};
   const ossl::GeneralNames names = general_names({&name, 1});
@@ -135,7 +139,7 @@ void check_host_constraints(Verdict& verdict, const std::vector<Link>& links,
         X509_get_ext_d2i(link.certificate, NID_name_constraints, nullptr, nullptr)));
     if (link.depth > 0 && constraints != nullptr &&
         NAME_CONSTRAINTS_check(stand_in.get(), constraints.get()) != X509_V_OK) {
-      add_problem(verdict, link.depth, link.certificate,
+      add_problem(path.problems, link.depth, link.certificate,
                   fmt::format("it may not vouch for the host {}", quoted(host)));
     }
   }
@@ -159,7 +163,7 @@ bool is_well_formed(const AltName& name) {
 }
 
 // A name that is no name lies inside no permitted subtree.
-void check_names(Verdict& verdict, const std::vector<Link>& links, bool strict) {
+void check_names(Path& path, const std::vector<Link>& links, bool strict) {
   const bool constrained = std::any_of(links.begin(), links.end(), [](const Link& link) {
     return link.depth > 0 && has_extension(link, NID_name_constraints);
   });
@@ -167,7 +171,7 @@ void check_names(Verdict& verdict, const std::vector<Link>& links, bool strict) 
   for (const Link& link : links) {
     for (const AltName& name : link.facts.names) {
       if (!link.anchor && !is_well_formed(name)) {
-        add_problem(verdict, link.depth, link.certificate,
+        add_problem(path.problems, link.depth, link.certificate,
                     fmt::format("its name {} is malformed", text_of(name)));
       }
     }
@@ -175,17 +179,17 @@ void check_names(Verdict& verdict, const std::vector<Link>& links, bool strict) 
 }
 
 // RFC 5280, 4.1.2.2. Anchors are the user's own decision.
-void check_serial(Verdict& verdict, const Link& link) {
+void check_serial(Path& path, const Link& link) {
   if (ASN1_STRING_length(X509_get0_serialNumber(link.certificate)) > kLongestSerial) {
-    add_problem(verdict, link.depth, link.certificate,
+    add_problem(path.problems, link.depth, link.certificate,
                 "its serial number is longer than 20 octets");
   }
 }
 
 // RFC 5280, 4.2.1.2, 4.2.1.9, 4.2.1.11 and 4.2.1.14, for authorities and anchors.
-void check_authority_form(Verdict& verdict, const Link& link) {
+void check_authority_form(Path& path, const Link& link) {
   const auto add = [&](const char* reason) {
-    add_problem(verdict, link.depth, link.certificate, reason);
+    add_problem(path.problems, link.depth, link.certificate, reason);
   };
   if (!link.facts.is_ca.value_or(false)) add("it has no basicConstraints of an authority");
   if (!contains(link.facts.critical, "2.5.29.19")) add("its basicConstraints is not critical");
@@ -199,9 +203,9 @@ void check_authority_form(Verdict& verdict, const Link& link) {
 }
 
 // The CA/Browser Forum's Baseline Requirements for TLS, 6.1.5, 7.1.2 and 7.1.4.3.
-void check_server_rules(Verdict& verdict, const Link& link) {
+void check_server_rules(Path& path, const Link& link) {
   const auto add = [&](const std::string& reason) {
-    add_problem(verdict, link.depth, link.certificate, reason);
+    add_problem(path.problems, link.depth, link.certificate, reason);
   };
   const EVP_PKEY* key = X509_get0_pubkey(link.certificate);
   const bool rsa = key != nullptr && EVP_PKEY_is_a(key, "RSA") == 1;
@@ -215,50 +219,84 @@ void check_server_rules(Verdict& verdict, const Link& link) {
       !link.facts.extended_key_usage.empty()) {
     add("a root has an extended key usage");
   }
-  if (link.depth > 0) return;
-  if (link.facts.is_ca.value_or(false)) add("it is an authority, not a server");
+  if (link.depth == 0 && link.facts.is_ca.value_or(false)) add("it is an authority, not a server");
+}
+
+bool looks_like_host(const std::string& name) {
+  return is_ip(name) ||
+         (name.find('.') != std::string::npos && is_well_formed({AltNameKind::dns, name}));
+}
+
+// Baseline Requirements, 7.1.4.3: letter for letter one of the names. Unless `strict`, a common
+// name is let through that could be no host, stands beside names of another kind only, or is the
+// domain of a wildcard.
+void check_common_name(Path& path, const Link& link, bool strict) {
+  const auto& names = link.facts.names;
   for (const SubjectPart& part : name_parts(X509_get_subject_name(link.certificate))) {
     if (part.type != "CN") continue;
-    const bool listed =
-        std::any_of(link.facts.names.begin(), link.facts.names.end(), [&](const AltName& name) {
-          return (name.kind == AltNameKind::dns || name.kind == AltNameKind::ip) &&
-                 name.value == part.value;
-        });
-    if (!listed) add(fmt::format("its common name {} is not among its names", quoted(part.value)));
+    const AltNameKind kind = is_ip(part.value) ? AltNameKind::ip : AltNameKind::dns;
+    const bool comparable = looks_like_host(part.value) &&
+                            std::any_of(names.begin(), names.end(),
+                                        [&](const AltName& name) { return name.kind == kind; });
+    const bool listed = std::any_of(names.begin(), names.end(), [&](const AltName& name) {
+      return name == AltName{kind, part.value} ||
+             (!strict && name == AltName{kind, "*." + part.value});
+    });
+    if ((comparable || strict) && !listed) {
+      add_problem(path.problems, link.depth, link.certificate,
+                  fmt::format("its common name {} is not among its names", quoted(part.value)));
+    }
   }
 }
 
-void check_strictly(Verdict& verdict, const std::vector<Link>& links, Purpose purpose) {
+// What every program that connects to servers asks of their certificates. An anchor with trust
+// settings of its own, or one that need be no root, is as it is by the user's decision.
+void check_servers(Path& path, const std::vector<Link>& links, const PathOptions& options) {
+  if (options.purpose != Purpose::server) return;
   for (const Link& link : links) {
-    if (link.depth > 0) check_authority_form(verdict, link);
-    if (purpose == Purpose::server) check_server_rules(verdict, link);
+    const EVP_PKEY* key = X509_get0_pubkey(link.certificate);
+    if (key != nullptr && EVP_PKEY_is_a(key, "DSA") == 1) {
+      add_problem(path.problems, link.depth, link.certificate, "its key is a DSA key");
+    }
+    const bool decided = link.anchor && (options.partial_chain || has_trust_settings(link));
+    if (link.depth > 0 && !decided) check_authority_form(path, link);
+  }
+  check_common_name(path, links.front(), options.strict);
+}
+
+void check_strictly(Path& path, const std::vector<Link>& links, Purpose purpose) {
+  for (const Link& link : links) {
+    if (link.depth > 0) check_authority_form(path, link);
+    if (purpose == Purpose::server) check_server_rules(path, link);
   }
 }
 
 }  // namespace
 
-void add_problem(Verdict& verdict, int depth, const X509* certificate, std::string reason) {
-  const bool known = std::any_of(
-      verdict.problems.begin(), verdict.problems.end(),
-      [&](const PathProblem& one) { return one.depth == depth && one.reason == reason; });
-  if (known || verdict.problems.size() >= kMostProblems) return;
+void add_problem(std::vector<PathProblem>& problems, int depth, const X509* certificate,
+                 std::string reason) {
+  const bool known = std::any_of(problems.begin(), problems.end(), [&](const PathProblem& one) {
+    return one.depth == depth && one.reason == reason;
+  });
+  if (known || problems.size() >= kMostProblems) return;
   const std::string subject =
       certificate == nullptr ? "" : name_text(X509_get_subject_name(certificate));
-  verdict.problems.push_back({depth, subject, std::move(reason)});
+  problems.push_back({depth, subject, std::move(reason)});
 }
 
-void check_rules(Verdict& verdict, const PathOptions& options, const std::string& host) {
-  const std::vector<Link> links = links_of(verdict);
+void check_rules(Path& path, const PathOptions& options, const std::string& host) {
+  const std::vector<Link> links = links_of(path);
   if (links.empty()) return;
-  check_purpose(verdict, links, options.purpose);
-  check_emails(verdict, links.front().certificate, options.emails);
-  if (options.max_depth) check_depth(verdict, links, *options.max_depth);
-  if (!host.empty()) check_host_constraints(verdict, links, host);
-  check_names(verdict, links, options.strict);
+  check_purpose(path, links, options.purpose);
+  check_emails(path, links.front().certificate, options.emails);
+  if (options.max_depth) check_depth(path, links, *options.max_depth);
+  if (!host.empty()) check_host_constraints(path, links, host);
+  check_names(path, links, options.strict);
   for (const Link& link : links) {
-    if (!link.anchor) check_serial(verdict, link);
+    if (!link.anchor) check_serial(path, link);
   }
-  if (options.strict) check_strictly(verdict, links, options.purpose);
+  check_servers(path, links, options);
+  if (options.strict) check_strictly(path, links, options.purpose);
 }
 
 }  // namespace hsmith::x509

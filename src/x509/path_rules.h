@@ -8,11 +8,12 @@
 namespace hsmith::x509 {
 
 // Adds a problem once; the list is bounded. `certificate` may be null.
-void add_problem(Verdict& verdict, int depth, const X509* certificate, std::string reason);
+void add_problem(std::vector<PathProblem>& problems, int depth, const X509* certificate,
+                 std::string reason);
 
-// Checks verdict.chain, leaf first, whose end is an anchor: purposes that OpenSSL 3.0 does not
+// Checks path.chain, leaf first, whose end is an anchor: purposes that OpenSSL 3.0 does not
 // know, depth, names against name constraints, and with options.strict what RFC 5280 and the
 // CA/Browser Forum's rules for servers ask. `host` is the host in A-labels, "" when none.
-void check_rules(Verdict& verdict, const PathOptions& options, const std::string& host);
+void check_rules(Path& path, const PathOptions& options, const std::string& host);
 
 }  // namespace hsmith::x509

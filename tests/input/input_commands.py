@@ -11,6 +11,7 @@ SIGNATURES = ("a PKCS#7 or CMS file", "an encrypted CMS message", "a MIME messag
               "text without a PEM block")
 WITHOUT_END = ("zeros", "endless-fifo", "sparse")
 CERTIFICATES = ("a certificate", "a PKCS#7 or CMS file")
+LISTS = ("a certificate revocation list", "a PKCS#7 or CMS file")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ COMMANDS = [
     Command("cert verify {} --trust ca.pem", ("web.der", "web.pem", "web.p7b"), "a certificate", CERTIFICATES),
     Command("cert verify ./web.pem --trust {}", ("ca.der",), "a certificate", CERTIFICATES, another_root),
     Command("cert verify ./web.pem --trust ca.pem --untrusted {}", ("ca.der",), "a certificate", CERTIFICATES),
+    Command("cert verify ./web.pem --trust ca.pem --crl {}", ("ca.crl.der",), "a certificate revocation list", LISTS),
+    Command("crl install {} --trust ca.pem", ("ca.crl.der",), "a certificate revocation list", LISTS),
     Command("request show {}", ("web.csr", "web.csr.der"), "a certificate request", ("a certificate request",)),
     Command("request check {}", ("web.csr.der",), "a certificate request", ("a certificate request",)),
     Command("verify --public {} note.sig note", ("public.der", "public.pem"), "a public key", ("a public key",)),

@@ -19,6 +19,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using tests::CertificateSpec;
 using tests::error_of;
 using tests::Identity;
@@ -156,6 +157,7 @@ TEST_F(Paths, AreCheckedForTheHostAmongTheNamesOnly) {
   EXPECT_FALSE(verify(host("192.0.2.2")).ok);
   EXPECT_THAT(reasons(verify(host("mail.example.com"))), ElementsAre("0 hostname mismatch"));
   CertificateSpec wildcard = server_spec();
+  wildcard.subject = "CN=Web server";
   wildcard.names = {"dns:*.example.com"};
   EXPECT_THAT(reasons_of(wildcard, host("a.example.com")), IsEmpty());
   EXPECT_THAT(reasons_of(wildcard, host("a.b.example.com")), ElementsAre("0 hostname mismatch"));
@@ -165,6 +167,25 @@ TEST_F(Paths, AreCheckedForTheHostAmongTheNamesOnly) {
   CertificateSpec unnamed = server_spec();
   unnamed.names = {};
   EXPECT_THAT(reasons_of(unnamed, host("www.example.com")), ElementsAre("0 hostname mismatch"));
+}
+
+TEST_F(Paths, OfServersHaveACommonNameThatIsOneOfTheNames) {
+  const PathOptions options = for_purpose(Purpose::server);
+  CertificateSpec spec = server_spec();
+  spec.names = {"dns:www.example.com", "ip:192.0.2.1"};
+  for (const char* good : {"CN=www.example.com", "CN=192.0.2.1", "CN=Web server", "O=Example"}) {
+    spec.subject = good;
+    EXPECT_THAT(reasons_of(spec, options), IsEmpty()) << good;
+  }
+  for (const char* bad : {"CN=WWW.example.com", "CN=mail.example.com", "CN=192.0.2.2"}) {
+    spec.subject = bad;
+    EXPECT_THAT(reasons_of(spec, options), ElementsAre(HasSubstr("is not among its names"))) << bad;
+    EXPECT_THAT(reasons_of(spec, for_purpose(Purpose::client)),
+                Not(Contains(HasSubstr("common name"))));
+  }
+  spec.subject = "CN=example.com";
+  spec.names = {"dns:*.example.com"};
+  EXPECT_THAT(reasons_of(spec, options), IsEmpty());
 }
 
 TEST_F(Paths, AreCheckedForEachAddressOfMail) {
@@ -249,6 +270,7 @@ TEST_F(Paths, KeepAHostOutOfWhatAnAuthorityMayNotName) {
                        .extra = "nameConstraints=critical,excluded;DNS:secret.example.com"};
   const Identity limited = tests::issue(spec, root_);
   CertificateSpec wildcard = server_spec();
+  wildcard.subject = "CN=Web server";
   wildcard.names = {"dns:*.example.com"};
   const Identity leaf = tests::issue(wildcard, &limited);
   PathOptions options = at(kNow);

@@ -1,0 +1,106 @@
+#include "cli/trust.h"
+
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fmt/format.h>
+
+#include "cli/kept_crls.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+
+namespace hsmith::cli {
+namespace {
+
+using ossl::Certificate;
+
+// Debian's bundle of the system's anchors (package ca-certificates).
+constexpr char kSystemAnchors[] = "/etc/ssl/certs/ca-certificates.crt";
+
+std::vector<Certificate> read_all(const std::vector<std::string>& files) {
+  std::vector<Certificate> all;
+  for (const std::string& file : files) {
+    for (Certificate& certificate : x509::read_certificates(read_file(file), quoted(file)))
+      all.push_back(std::move(certificate));
+  }
+  return all;
+}
+
+std::vector<Certificate> anchors_of(const TrustOptions& options, const Context& context) {
+  const std::vector<std::string>& files =
+      options.trust.empty() ? context.config.trust_anchors : options.trust;
+  if (files.empty()) {
+    throw Error(Kind::usage, fmt::format("{}: nothing is trusted", context.command))
+        .hint("add --trust FILE, --trust system, or [trust] anchors in the configuration");
+  }
+  std::vector<Certificate> anchors;
+  for (const std::string& file : files) {
+    const std::string path = file == "system" ? kSystemAnchors : file;
+    for (Certificate& anchor : x509::read_anchors(read_file(path), quoted(path)))
+      anchors.push_back(std::move(anchor));
+  }
+  return anchors;
+}
+
+std::vector<ossl::Crl> lists_of(const TrustOptions& options, const Context& context) {
+  std::vector<ossl::Crl> lists;
+  for (const std::string& file : options.crls.empty() ? context.config.trust_crls : options.crls) {
+    for (ossl::Crl& crl : read_crl_file(file)) lists.push_back(std::move(crl));
+  }
+  if (!options.crls.empty()) return lists;
+  for (KeptCrl& kept : kept_crls(context.environment.state_folder))
+    lists.push_back(std::move(kept.crl));
+  return lists;
+}
+
+}  // namespace
+
+std::time_t time_of_check(const std::string& at) {
+  if (at.empty()) return std::time(nullptr);
+  const auto time = parse_time(at);
+  if (!time) {
+    throw Error(Kind::usage, fmt::format("--at {}: not a time", quoted(at)))
+        .hint("write it as 2026-03-15T12:00:00Z");
+  }
+  return *time;
+}
+
+void add_anchor_options(CLI::App& command, TrustOptions& options) {
+  command.add_option("--trust", options.trust, "File of trusted roots, or system")
+      ->allow_extra_args(false);
+  command.add_option("--untrusted", options.untrusted, "File of intermediates")
+      ->allow_extra_args(false);
+  command.add_option("--at", options.at, "Time of the check, RFC 3339 (default: now)");
+}
+
+void add_trust_options(CLI::App& command, TrustOptions& options) {
+  add_anchor_options(command, options);
+  command
+      .add_option("--crl", options.crls,
+                  "File of revocation lists; they must decide on every certificate")
+      ->allow_extra_args(false);
+  command.add_flag("--require-crl", options.require_crl,
+                   "Not good unless revocation lists decide on every certificate");
+}
+
+Trust read_trust(const TrustOptions& options, const Context& context) {
+  Trust trust;
+  trust.time = time_of_check(options.at);
+  trust.anchors = anchors_of(options, context);
+  trust.untrusted = read_all(options.untrusted);
+  trust.crls = lists_of(options, context);
+  if (options.require_crl || !options.crls.empty()) {
+    trust.revocation = x509::Revocation::required;
+  } else if (!trust.crls.empty()) {
+    trust.revocation = x509::Revocation::if_known;
+  }
+  return trust;
+}
+
+x509::Verdict verify(X509* leaf, const Trust& trust, x509::PathOptions options) {
+  options.time = trust.time;
+  options.revocation = trust.revocation;
+  return x509::verify_path(leaf, trust.untrusted, trust.anchors, options, trust.crls);
+}
+
+}  // namespace hsmith::cli
