@@ -60,6 +60,13 @@ PKey public_key_from_spki(ByteView der) {
     throw Error(Kind::malformed, "read a public key of " + std::to_string(der.size()) +
                                      " bytes: more bytes follow its end");
   }
+  // RFC 5480, 2.1.1. Parameters that are spelled out could be anyone's.
+  int spelled_out = 0;
+  EVP_PKEY_get_int_param(key.get(), OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &spelled_out);
+  clear_errors();
+  if (spelled_out != 0) {
+    throw Error(Kind::malformed, "read a public key: its curve is spelled out instead of named");
+  }
   return key;
 }
 
