@@ -4,6 +4,17 @@ namespace hsmith::cli {
 
 // Declared here and not in the header, which every command includes: a new command then compiles
 // this file again and no other.
+void add_archive_add(CLI::App& command, Context& context);
+void add_archive_backup(CLI::App& command, Context& context);
+void add_archive_coverage(CLI::App& command, Context& context);
+void add_archive_find(CLI::App& command, Context& context);
+void add_archive_get(CLI::App& command, Context& context);
+void add_archive_init(CLI::App& command, Context& context);
+void add_archive_officer(CLI::App& command, Context& context);
+void add_archive_restore(CLI::App& command, Context& context);
+void add_archive_set(CLI::App& command, Context& context);
+void add_archive_status(CLI::App& command, Context& context);
+void add_archive_verify(CLI::App& command, Context& context);
 void add_cert_delete(CLI::App& command, Context& context);
 void add_cert_export(CLI::App& command, Context& context);
 void add_cert_install(CLI::App& command, Context& context);
@@ -21,10 +32,16 @@ void add_doctor(CLI::App& command, Context& context);
 void add_encrypt(CLI::App& command, Context& context);
 void add_key_delete(CLI::App& command, Context& context);
 void add_key_generate(CLI::App& command, Context& context);
+void add_key_import(CLI::App& command, Context& context);
 void add_key_list(CLI::App& command, Context& context);
 void add_key_public(CLI::App& command, Context& context);
 void add_key_rename(CLI::App& command, Context& context);
 void add_key_show(CLI::App& command, Context& context);
+void add_kra_add(CLI::App& command, Context& context);
+void add_kra_check(CLI::App& command, Context& context);
+void add_kra_list(CLI::App& command, Context& context);
+void add_kra_remove(CLI::App& command, Context& context);
+void add_kra_request(CLI::App& command, Context& context);
 void add_log_checkpoint(CLI::App& command, Context& context);
 void add_log_show(CLI::App& command, Context& context);
 void add_log_verify(CLI::App& command, Context& context);
@@ -32,6 +49,7 @@ void add_pfx_check(CLI::App& command, Context& context);
 void add_pfx_merge(CLI::App& command, Context& context);
 void add_pfx_show(CLI::App& command, Context& context);
 void add_quickstart(CLI::App& command, Context& context);
+void add_recover(CLI::App& command, Context& context);
 void add_renew(CLI::App& command, Context& context);
 void add_request_cancel(CLI::App& command, Context& context);
 void add_request_check(CLI::App& command, Context& context);
@@ -55,6 +73,9 @@ constexpr Noun kNouns[] = {
     {"key", "Make, list, rename and delete keys on a token"},
     {"request", "Make certificate requests and complete them"},
     {"cert", "Install, show, match and verify certificates"},
+    {"kra", "Name the recovery agents of an archive, and check them"},
+    {"archive", "Keep keys for recovery, encrypted to agents"},
+    {"recover", "Open a recovery blob with an agent's key"},
     {"pfx", "Look into PKCS#12 files, check and merge them"},
     {"renew", "Ask for the successor of a certificate in service"},
     {"crl", "Keep revocation lists, and look certificates up in them"},
@@ -76,6 +97,7 @@ constexpr Command kCommands[] = {
     {"token", "init", "Initialise a token and set its PINs", add_token_init},
     {"token", "pin", "Change or unblock the user PIN", add_token_pin},
     {"key", "generate", "Make a key on the token", add_key_generate},
+    {"key", "import", "Put a key from a file on the token, not extractable", add_key_import},
     {"key", "list", "List the keys of a token", add_key_list},
     {"key", "show", "Show one key", add_key_show},
     {"key", "public", "Write the public half of a key", add_key_public},
@@ -95,6 +117,23 @@ constexpr Command kCommands[] = {
     {"cert", "verify", "Validate a certificate's path", add_cert_verify},
     {"cert", "delete", "Delete a certificate from the token", add_cert_delete},
     {"cert", "retire", "Delete what a renewal has replaced", add_cert_retire},
+    {"kra", "add", "Add a recovery agent", add_kra_add},
+    {"kra", "request", "Request the certificate of a recovery agent", add_kra_request},
+    {"kra", "check", "Check the certificate of a recovery agent", add_kra_check},
+    {"kra", "remove", "Encrypt no further keys to an agent", add_kra_remove},
+    {"kra", "list", "List the recovery agents with their states", add_kra_list},
+    {"archive", "init", "Make an archive, sealed by a token key", add_archive_init},
+    {"archive", "set", "Change a setting of an archive", add_archive_set},
+    {"archive", "officer", "Add, remove and list the officers of an archive", add_archive_officer},
+    {"archive", "coverage", "Show which keys each agent can open", add_archive_coverage},
+    {"archive", "add", "Archive the keys of PKCS#12 files", add_archive_add},
+    {"archive", "find", "Find archived keys", add_archive_find},
+    {"archive", "get", "Export a key's recovery blob, signed by an officer", add_archive_get},
+    {"archive", "status", "Show an archive's settings and counts", add_archive_status},
+    {"archive", "verify", "Verify every seal and every row of an archive", add_archive_verify},
+    {"archive", "backup", "Copy an archive, and verify the copy", add_archive_backup},
+    {"archive", "restore", "Make a backup the archive", add_archive_restore},
+    {"recover", nullptr, "Open a recovery blob with an agent's key", add_recover},
     {"pfx", "show", "Show what a PKCS#12 file holds", add_pfx_show},
     {"pfx", "check", "Prove that keys and certificates of a PKCS#12 file fit", add_pfx_check},
     {"pfx", "merge", "Merge several PKCS#12 files into one", add_pfx_merge},

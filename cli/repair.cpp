@@ -217,7 +217,8 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, const Con
   const bool deleted_key = entry.intent.facts.contains("label");
   const bool request = operation == "request new" || operation == "renew";
   if (request && !made_key) return repair_request(token, entry);
-  if (operation == "key generate" || request) return repair_generation(token, entry, context);
+  if (operation == "key generate" || operation == "key import" || request)
+    return repair_generation(token, entry, context);
   if (operation == "key rename") return repair_rename(token, entry);
   if (operation == "key delete" || operation == "request cancel" ||
       (operation == "cert retire" && deleted_key))

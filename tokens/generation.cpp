@@ -5,9 +5,11 @@
 #include "pkcs11/names.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/import.h"
 #include "tokens/keys.h"
 #include "tokens/quirks.h"
 #include "tokens/reading.h"
+#include "tokens/token_key.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -244,6 +246,50 @@ Generated replace(const OpenToken& token, const KeySpec& spec, const KeyObjects&
     throw error.during(fmt::format("put {} in the place of {}", made.key.uri, old.private_key.uri))
         .hint("see both with hsmith doctor, settle it with: hsmith doctor --repair")
         .unfinished();
+  }
+}
+
+namespace {
+
+Key import_and_check(const OpenToken& token, const KeySpec& spec, const EVP_PKEY* key,
+                     EVP_PKEY* half) {
+  KeyPair pair;
+  pair.private_key = token.session->create(imported_private_key_template(spec, key).attributes);
+  pair.public_key = token.session->create(imported_public_key_template(spec, half));
+  keep_public_key(token, pair.private_key, half);
+  Key found = find_again(token, spec, spec.id);
+  if (found.extractable == true || is_readable(token, found))
+    throw Error(Kind::token_failed, "the token keeps it extractable or readable; it was destroyed");
+  if (!holds_private_half(token, found, half))
+    throw Error(Kind::token_failed, "what the token does with it is not the key's work");
+  found.public_key = {ossl::share(half).release(), EVP_PKEY_free};
+  return found;
+}
+
+}  // namespace
+
+Key import_key(const OpenToken& token, const KeySpec& spec, const EVP_PKEY* key,
+               const std::function<void(EVP_PKEY*)>& made_it) {
+  const std::string doing = fmt::format("import the key {} to the token {}", quoted(spec.label),
+                                        quoted(token.info.label));
+  const ossl::PKey half = ossl::public_key_from_spki(ossl::spki_of(key));
+  KeySpec named = spec;
+  if (named.id.empty()) named.id = ossl::key_identifier(half.get());
+  const auto before = while_doing(doing, [&] { return token.session->find({}, kMost); });
+  made_it(half.get());
+  try {
+    return import_and_check(token, named, key, half.get());
+  } catch (const Error& error) {
+    try {
+      remove_leftovers(token, before, named);
+    } catch (const Error& second) {
+      throw Error(error.kind(), fmt::format("{}: {}; what was begun could not be removed: {}",
+                                            doing, error.what(), second.what()))
+          .ckr(error.ckr())
+          .hint("see what is left with: hsmith key list")
+          .unfinished();
+    }
+    throw error.during(doing);
   }
 }
 

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <openssl/core_names.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/ossl/check.h"
+#include "tokens/import.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -109,6 +112,101 @@ Template public_key_template(const KeySpec& spec) {
   }
   if (!spec.id.empty()) key.set(CKA_ID, spec.id);
   return key;
+}
+
+namespace {
+
+using SecretNumber = std::unique_ptr<BIGNUM, ossl::Deleter<BN_clear_free>>;
+
+// A number of the key, big-endian, without leading zeros unless `size` asks for them.
+Secret number_of(const EVP_PKEY* key, const char* name, int size = 0) {
+  BIGNUM* value = nullptr;
+  ossl::check(EVP_PKEY_get_bn_param(key, name, &value) == 1, "read a number of a key",
+              Kind::unsupported);
+  const SecretNumber number(value);
+  Bytes bytes(static_cast<std::size_t>(std::max(size, BN_num_bytes(number.get()))));
+  BN_bn2binpad(number.get(), bytes.data(), static_cast<int>(bytes.size()));
+  return Secret::take(std::move(bytes));
+}
+
+CK_KEY_TYPE key_type_of(const KeySpec& spec) {
+  switch (spec.type->algorithm) {
+    case KeyAlgorithm::rsa:
+      return CKK_RSA;
+    case KeyAlgorithm::ec:
+      return CKK_EC;
+    default:
+      return CKK_EC_EDWARDS;
+  }
+}
+
+// A curve's private number: as long as its order; of Ed25519 the seed (RFC 8032, 5.1.5).
+Secret private_value(const KeySpec& spec, const EVP_PKEY* key) {
+  if (spec.type->algorithm == KeyAlgorithm::ec)
+    return number_of(key, OSSL_PKEY_PARAM_PRIV_KEY, (EVP_PKEY_get_bits(key) + 7) / 8);
+  std::size_t size = 0;
+  ossl::check(EVP_PKEY_get_raw_private_key(key, nullptr, &size) == 1, "read a private key");
+  Bytes bytes(size);
+  ossl::check(EVP_PKEY_get_raw_private_key(key, bytes.data(), &size) == 1, "read a private key");
+  return Secret::take(std::move(bytes));
+}
+
+}  // namespace
+
+PrivateTemplate::~PrivateTemplate() {
+  for (const CK_ATTRIBUTE& attribute : attributes.view())
+    wipe(attribute.pValue, attribute.ulValueLen);
+}
+
+PrivateTemplate imported_private_key_template(const KeySpec& spec, const EVP_PKEY* key) {
+  PrivateTemplate made;
+  made.attributes = private_key_template(spec);
+  made.attributes.set_number(CKA_CLASS, CKO_PRIVATE_KEY)
+      .set_number(CKA_KEY_TYPE, key_type_of(spec));
+  if (spec.type->algorithm != KeyAlgorithm::rsa) {
+    made.attributes.set(CKA_EC_PARAMS, *parse_hex(spec.type->curve_oid_der_hex))
+        .set(CKA_VALUE, private_value(spec, key).reveal());
+    return made;
+  }
+  static constexpr std::pair<CK_ATTRIBUTE_TYPE, const char*> kNumbers[] = {
+      {CKA_MODULUS, OSSL_PKEY_PARAM_RSA_N},
+      {CKA_PUBLIC_EXPONENT, OSSL_PKEY_PARAM_RSA_E},
+      {CKA_PRIVATE_EXPONENT, OSSL_PKEY_PARAM_RSA_D},
+      {CKA_PRIME_1, OSSL_PKEY_PARAM_RSA_FACTOR1},
+      {CKA_PRIME_2, OSSL_PKEY_PARAM_RSA_FACTOR2},
+      {CKA_EXPONENT_1, OSSL_PKEY_PARAM_RSA_EXPONENT1},
+      {CKA_EXPONENT_2, OSSL_PKEY_PARAM_RSA_EXPONENT2},
+      {CKA_COEFFICIENT, OSSL_PKEY_PARAM_RSA_COEFFICIENT1}};
+  for (const auto& [type, name] : kNumbers)
+    made.attributes.set(type, number_of(key, name).reveal());
+  return made;
+}
+
+Template imported_public_key_template(const KeySpec& spec, const EVP_PKEY* key) {
+  Template made;
+  made.set_number(CKA_CLASS, CKO_PUBLIC_KEY)
+      .set_number(CKA_KEY_TYPE, key_type_of(spec))
+      .set_bool(CKA_TOKEN, true)
+      .set_bool(CKA_PRIVATE, false)
+      .set_bool(CKA_VERIFY, spec.uses.contains(Use::sign))
+      .set_bool(CKA_ENCRYPT, spec.uses.contains(Use::decrypt))
+      .set_bool(CKA_WRAP, false)
+      .set_text(CKA_LABEL, spec.label)
+      .set(CKA_ID, spec.id);
+  if (spec.type->algorithm == KeyAlgorithm::rsa) {
+    made.set(CKA_MODULUS, number_of(key, OSSL_PKEY_PARAM_RSA_N).reveal())
+        .set(CKA_PUBLIC_EXPONENT, number_of(key, OSSL_PKEY_PARAM_RSA_E).reveal())
+        .set_bool(CKA_VERIFY_RECOVER, false);
+    return made;
+  }
+  const Bytes point = ossl::public_key_bits(key);
+  const ossl::OctetString wrapped(ASN1_OCTET_STRING_new());
+  ossl::check(wrapped && ASN1_OCTET_STRING_set(wrapped.get(), point.data(),
+                                               static_cast<int>(point.size())) == 1,
+              "wrap a point");
+  made.set(CKA_EC_PARAMS, *parse_hex(spec.type->curve_oid_der_hex))
+      .set(CKA_EC_POINT, ossl::der_of(i2d_ASN1_OCTET_STRING, wrapped.get()));
+  return made;
 }
 
 Template certificate_template(const CertificateFields& fields, const std::string& label,

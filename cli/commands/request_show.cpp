@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/cmc_output.h"
 #include "cli/commands.h"
 #include "src/base/text.h"
 #include "src/x509/request.h"
@@ -11,7 +12,9 @@ namespace hsmith::cli {
 namespace {
 
 Outcome run(const std::string& file, Context&) {
-  const ossl::Request request = x509::parse_request(read_file(file), quoted(file));
+  const Bytes content = read_file(file);
+  if (auto cmc = show_cmc(content, file)) return std::move(*cmc);
+  const ossl::Request request = x509::parse_request(content, quoted(file));
   const x509::RequestFacts facts = x509::request_facts(request.get());
   const auto& extensions = facts.extensions;
   Outcome outcome;
@@ -47,7 +50,10 @@ Outcome run(const std::string& file, Context&) {
 
 void add_request_show(CLI::App& command, Context& context) {
   auto file = std::make_shared<std::string>();
-  command.add_option("FILE", *file, "Certificate request, PEM or DER; - is standard input")
+  command
+      .add_option(
+          "FILE", *file,
+          "Certificate request: PKCS#10, or CMC as Windows has it; PEM or DER; - is standard input")
       ->required();
   command.footer("Examples:\n  hsmith request show web.csr\n  hsmith request show web.csr --json");
   command.callback(

@@ -21,6 +21,12 @@ void add_signer(CMS_ContentInfo* cms, const Signing& signing, EVP_PKEY* key) {
   CMS_SignerInfo* info =
       CMS_add1_signer(cms, signing.certificate, key, signing.scheme.digest->md(), flags);
   ossl::check(info != nullptr, kDoing);
+  for (const SignedAttribute& attribute : signing.attributes) {
+    ossl::check(CMS_signed_add1_attr_by_txt(info, attribute.oid, V_ASN1_OCTET_STRING,
+                                            attribute.octets.data(),
+                                            static_cast<int>(attribute.octets.size())) == 1,
+                kDoing);
+  }
   if (!pss) return;
   EVP_PKEY_CTX* context = CMS_SignerInfo_get0_pkey_ctx(info);
   ossl::check(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&

@@ -11,12 +11,19 @@ namespace hsmith::cms {
 
 enum class Placing { detached, attached };
 
+// A signed attribute with an OCTET STRING as its one value.
+struct SignedAttribute {
+  const char* oid;  // dotted
+  Bytes octets;
+};
+
 // Who signs, and how.
 struct Signing {
   std::shared_ptr<ossl::RemoteKey> key;
   ossl::Scheme scheme;
   X509* certificate = nullptr;               // of this key
   std::span<const ossl::Certificate> chain;  // goes into the message as well
+  std::span<const SignedAttribute> attributes = {};  // besides those of every signature
 };
 
 // The SignedData message over a content, DER: signed attributes with the time and the certificate's

@@ -136,11 +136,10 @@ ossl::PKey read_pem_key(ByteView content, const std::string& input, const AskPas
   return private_key_from_der(der.reveal(), input);
 }
 
-ossl::PKey key_of_block(const x509::PemBlock& block, ByteView content, const std::string& input,
-                        const AskPassword& password) {
-  if (block.label != "ENCRYPTED PRIVATE KEY") return read_pem_key(content, input, password);
-  const unsigned char* start = block.der.data();
-  const EncryptedKey encrypted(d2i_X509_SIG(nullptr, &start, static_cast<long>(block.der.size())));
+ossl::PKey read_pem_pkcs8(ByteView content, const std::string& input, const AskPassword& password) {
+  const ossl::Bio bio(BIO_new_mem_buf(content.data(), static_cast<int>(content.size())));
+  ossl::clear_errors();
+  const EncryptedKey encrypted(PEM_read_bio_PKCS8(bio.get(), nullptr, nullptr, nullptr));
   ossl::check(encrypted != nullptr, fmt::format("read the private key of {}", input),
               Kind::malformed);
   return key_of(decrypt(encrypted.get(), input, password).get(), input);
@@ -215,15 +214,17 @@ ossl::PKey read_private_key(ByteView content, const std::string& input,
     if (!encrypted) return private_key_from_der(content, input);
     return key_of(decrypt(encrypted.get(), input, password).get(), input);
   }
-  std::optional<x509::PemBlock> found;
-  for (x509::PemBlock& block : x509::pem_blocks(content, input)) {
-    if (!is_key(block)) continue;
-    if (found)
-      throw Error(Kind::malformed, fmt::format("read {}: it holds several private keys", input));
-    found = std::move(block);
+  std::vector<std::string> labels;
+  for (const x509::PemBlock& block : x509::pem_blocks(content, input)) {
+    if (is_key(block)) labels.push_back(block.label);
   }
-  if (!found) x509::refuse_kind(content, input, "a private key");
-  return key_of_block(*found, content, input, password);
+  if (labels.empty()) x509::refuse_kind(content, input, "a private key");
+  if (labels.size() != 1) {
+    throw Error(Kind::malformed,
+                fmt::format("read {}: it holds {} private keys", input, labels.size()));
+  }
+  return labels.front() == "ENCRYPTED PRIVATE KEY" ? read_pem_pkcs8(content, input, password)
+                                                   : read_pem_key(content, input, password);
 }
 
 }  // namespace hsmith::recovery

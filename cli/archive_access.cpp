@@ -1,0 +1,191 @@
+#include "cli/archive_access.h"
+
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fmt/format.h>
+
+#include "cli/changes.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "src/x509/crl.h"
+#include "tokens/certificates.h"
+#include "tokens/token_key.h"
+
+namespace hsmith::cli {
+namespace {
+
+constexpr std::string_view kSqlite = "sqlite:";
+
+std::string url_of(const Context& context, const ArchiveOptions& options) {
+  if (options.url) return *options.url;
+  if (const auto set = variable("HSMITH_ARCHIVE")) return *set;
+  if (context.config.archive_url) return *context.config.archive_url;
+  return std::string(kSqlite) + (context.environment.state_folder / "archive.db").string();
+}
+
+std::filesystem::path seen_file(const Context& context, const recovery::Archive& archive) {
+  return context.environment.state_folder / "archives" / file_name_for(archive.settings.id);
+}
+
+}  // namespace
+
+void add_archive_option(CLI::App& command, ArchiveOptions& options) {
+  command.add_option("--archive", options.url,
+                     "sqlite:PATH (default: HSMITH_ARCHIVE, [archive] url, archive.db in the state "
+                     "folder)");
+}
+
+void add_archive_change_options(CLI::App& command, ArchiveOptions& options) {
+  add_archive_option(command, options);
+  command.add_option("--seal-key", options.seal_key,
+                     "The key that seals changes, as a URI, where its token is not the chosen one");
+}
+
+std::filesystem::path archive_file(const Context& context, const ArchiveOptions& options) {
+  const std::string url = url_of(context, options);
+  if (url.starts_with(kSqlite) && url.size() > kSqlite.size()) return url.substr(kSqlite.size());
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
+    const std::string authority = url.substr(0, url.find('/', url.find("//") + 2));
+    const std::size_t at = authority.find('@');
+    if (at != std::string::npos && authority.find(':', authority.find("//")) < at)
+      throw Error(Kind::refused, "open the archive: its URL holds a password, which others can see")
+          .hint("use a pass file (~/.pgpass) or a service");
+    throw Error(Kind::unsupported, "open the archive: there is no PostgreSQL store")
+        .hint("use sqlite:PATH");
+  }
+  throw Error(Kind::usage, fmt::format("open the archive {}: it is neither sqlite:PATH nor "
+                                       "postgresql://…",
+                                       quoted(url)));
+}
+
+void require_named_archive(const Context& context, const ArchiveOptions& options) {
+  if (options.url) return;
+  throw Error(Kind::usage, fmt::format("{}: what destroys wants the archive named on the command "
+                                       "line",
+                                       context.command))
+      .hint("add --archive URL");
+}
+
+std::filesystem::path seal_certificate_file(const Context& context) {
+  if (context.config.archive_seal_cert) return *context.config.archive_seal_cert;
+  return context.environment.state_folder / "archive-seal.pem";
+}
+
+// A copy that is older than what was seen lacks keys that were acknowledged.
+void refuse_rollback(const Context& context, recovery::Archive& archive) {
+  const auto file = seen_file(context, archive);
+  if (!std::filesystem::exists(file)) return;
+  const Bytes content = read_file(file.string(), 4096);
+  const auto words = split(trim(as_text(content)), ' ');
+  const std::int64_t number = words.size() == 2 ? std::atoll(words[0].c_str()) : 0;
+  const auto row = number > 0 ? archive.store->seal(number) : std::nullopt;
+  if (row && hex(recovery::sha256_of(row->content)) == words[1]) return;
+  throw Error(Kind::refused,
+              fmt::format("open the archive {}: it lacks seal {}, which was there before: an older "
+                          "copy was put in its place",
+                          quoted(archive.store->name()), number))
+      .hint("restore the newest backup with: hsmith archive restore");
+}
+
+ossl::Certificate pinned_seal_certificate(const Context& context) {
+  const auto pinned = seal_certificate_file(context);
+  if (!std::filesystem::exists(pinned)) {
+    throw Error(
+        Kind::configuration,
+        fmt::format("open an archive: its seal key's certificate is not pinned: {} is missing",
+                    quoted(pinned.string())))
+        .hint("name it with [archive] seal_cert in the configuration");
+  }
+  refuse_writable_by_others(pinned.string(), "the seal certificate");
+  return x509::read_certificate(read_file(pinned.string()), quoted(pinned.string()));
+}
+
+recovery::Archive open_archive(Context& context, const ArchiveOptions& options,
+                               recovery::StoreMode mode) {
+  const auto file = archive_file(context, options);
+  if (!std::filesystem::exists(file)) {
+    throw Error(Kind::not_found,
+                fmt::format("open the archive {}: there is none", quoted(file.string())))
+        .hint("make one with: hsmith archive init");
+  }
+  const auto certificate = pinned_seal_certificate(context);
+  recovery::Archive archive =
+      recovery::open_archive(recovery::open_sqlite_store(file, mode), certificate.get());
+  refuse_rollback(context, archive);
+  return archive;
+}
+
+void remember_archive(const Context& context, const recovery::Archive& archive) {
+  const auto file = seen_file(context, archive);
+  make_private_folder(file.parent_path());
+  const std::string text = fmt::format("{} {}\n", archive.last_seal, archive.last_hash);
+  write_file(file.string(), as_bytes(text), kPrivateFile, Replace::yes);
+}
+
+SealKey open_seal_key(Context& context, const ArchiveOptions& options, X509* seal_certificate) {
+  std::optional<tokens::Selector> selector;
+  if (options.seal_key) selector = tokens::parse_selector(*options.seal_key);
+  SealKey seal;
+  seal.token = open_for_user(context, pkcs11::Access::read_only, selector ? &*selector : nullptr);
+  const tokens::Inventory inventory = tokens::take_inventory(seal.token);
+  const tokens::Key key =
+      tokens::key_of_certificate(inventory, seal_certificate, "the archive's seal certificate");
+  seal.key = tokens::remote_key(seal.token, key);
+  return seal;
+}
+
+recovery::Trust trust_of(const Context& context, recovery::Archive& archive) {
+  recovery::Trust trust = recovery::trust_of(archive);
+  for (const std::string& file : context.config.trust_crls) {
+    for (auto& crl : x509::read_crls(read_file(file), quoted(file)))
+      trust.crls.push_back(std::move(crl));
+  }
+  return trust;
+}
+
+void in_audit(Context& context, const std::string& archive, const Json& facts,
+              const std::function<void()>& work) {
+  const auto entry = [&](Json fields) {
+    fields["archive"] = json_text(archive);
+    fields["facts"] = facts;
+    record(context, std::move(fields), audit::Flush::yes);
+  };
+  entry({{"event", "begin"}});
+  try {
+    work();
+  } catch (const Error& error) {
+    try {
+      entry({{"event", "failed"}, {"error", info(error.kind()).name}});
+    } catch (const Error&) {  // the change's own error is the one to report
+    }
+    throw;
+  }
+  entry({{"event", "done"}});
+}
+
+void change_settings(Context& context, const ArchiveOptions& options, recovery::Archive& archive,
+                     recovery::ArchiveChange change, const Json& facts) {
+  const SealKey seal = open_seal_key(context, options, archive.seal_certificate.get());
+  in_audit(context, archive.store->name(), facts, [&] {
+    const auto transaction = archive.store->change();
+    recovery::commit_change(archive, *transaction, std::move(change), seal.key, std::time(nullptr));
+  });
+  remember_archive(context, archive);
+}
+
+Json agent_json(X509* certificate, const std::vector<std::string>& abilities,
+                const recovery::AgentState& state) {
+  const auto facts = x509::certificate_facts(certificate);
+  Json json{{"id", facts.sha256.substr(0, 16)},
+            {"subject", json_text(facts.subject)},
+            {"serial", facts.serial},
+            {"not_after", rfc3339(facts.not_after)},
+            {"sha256", facts.sha256},
+            {"state", state.state},
+            {"abilities", abilities}};
+  if (!state.cause.empty()) json["cause"] = json_text(state.cause);
+  return json;
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,156 @@
+#include "cli/archive_search.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/ossl/algorithms.h"
+#include "src/x509/certificate.h"
+#include "src/x509/public_key.h"
+
+namespace hsmith::cli {
+namespace {
+
+constexpr std::size_t kMost = 1000;
+const std::vector<std::string> kKinds{"cn",     "email",      "upn",  "user",
+                                      "serial", "thumbprint", "keyid"};
+
+// Hex as people copy it: "1b 4a b7", "1B:4A:B7".
+std::string hex_of(const std::string& text) {
+  std::string digits = lower(text);
+  std::erase_if(digits, [](char c) { return c == ' ' || c == ':'; });
+  return digits;
+}
+
+std::string value_for(const std::string& kind, const std::string& text) {
+  if (kind == "serial" || kind == "thumbprint" || kind == "keyid") return hex_of(text);
+  return lower(text);
+}
+
+std::vector<std::int64_t> ids(recovery::Archive& archive, const SearchOptions& options) {
+  const std::size_t slash = options.search.find('\\');
+  if ((options.by.empty() || options.by == "user") && slash != std::string::npos)
+    return archive.store->find("user", lower(options.search.substr(slash + 1)), kMost);
+  std::vector<std::int64_t> found;
+  const auto add = [&](const std::string& kind) {
+    const auto more = archive.store->find(kind, value_for(kind, options.search), kMost);
+    found.insert(found.end(), more.begin(), more.end());
+  };
+  if (!options.by.empty()) {
+    add(options.by);
+  } else {
+    for (const std::string& kind : kKinds) add(kind);
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+std::string sha1_of(X509* certificate) {
+  return hex(ossl::digest(ossl::digest_named("sha1"), x509::certificate_der(certificate)));
+}
+
+// Windows's template: the name, or the OID of a newer one.
+std::string template_of(X509* certificate) {
+  for (const char* oid : {"1.3.6.1.4.1.311.20.2", "1.3.6.1.4.1.311.21.7"}) {
+    const ossl::Asn1Object object(OBJ_txt2obj(oid, 1));
+    const int at = X509_get_ext_by_OBJ(certificate, object.get(), -1);
+    if (at < 0) continue;
+    const ASN1_OCTET_STRING* value = X509_EXTENSION_get_data(X509_get_ext(certificate, at));
+    const unsigned char* start = ASN1_STRING_get0_data(value);
+    if (std::string_view(oid).ends_with("20.2")) {
+      const std::unique_ptr<ASN1_STRING, ossl::Deleter<ASN1_STRING_free>> name(
+          d2i_ASN1_BMPSTRING(nullptr, &start, ASN1_STRING_length(value)));
+      unsigned char* text = nullptr;
+      const int size = name ? ASN1_STRING_to_UTF8(&text, name.get()) : -1;
+      const ossl::OpensslBytes owned(text);
+      if (size > 0) return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(size)};
+      continue;
+    }
+    start += 2;  // the SEQUENCE's header; its first element is the OID
+    const ossl::Asn1Object name(d2i_ASN1_OBJECT(nullptr, &start, ASN1_STRING_length(value) - 2));
+    if (name) return x509::oid_text(name.get());
+  }
+  return "";
+}
+
+}  // namespace
+
+void add_search_options(CLI::App& command, SearchOptions& options) {
+  command
+      .add_option("SEARCH", options.search,
+                  "Name, e-mail address, UPN, DOMAIN\\user, serial number, SHA-1 or SHA-256 "
+                  "thumbprint, or key identifier")
+      ->required();
+  command
+      .add_option("--by", options.by,
+                  "Look for this only: cn, email, upn, user, serial, "
+                  "thumbprint, keyid")
+      ->check(CLI::IsMember(kKinds));
+}
+
+std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options) {
+  std::vector<Found> found;
+  for (const std::int64_t id : ids(archive, options)) {
+    recovery::KeyRow row = recovery::checked_key(archive, id);
+    ossl::Certificate certificate = recovery::checked_certificate(archive, row.certificate);
+    found.push_back({std::move(row), std::move(certificate)});
+  }
+  return found;
+}
+
+Found find_one_key(recovery::Archive& archive, const SearchOptions& options) {
+  std::vector<Found> found = search_archive(archive, options);
+  if (found.size() == 1) return std::move(found.front());
+  if (found.empty()) {
+    throw Error(Kind::not_found, fmt::format("find the key of {}: no archived keys were found "
+                                             "(CERTSRV_E_PROPERTY_EMPTY 0x80094004)",
+                                             quoted(options.search)))
+        .hint("look with: hsmith archive find");
+  }
+  std::vector<std::string> candidates;
+  for (const Found& one : found) candidates.push_back(found_line(one));
+  throw Error(Kind::ambiguous, fmt::format("find the key of {}: {} keys match (ambiguous name, "
+                                           "0x8002802c)",
+                                           quoted(options.search), found.size()))
+      .hint("name one by its serial number, or take all with --all")
+      .candidates(std::move(candidates));
+}
+
+std::string found_line(const Found& found) {
+  const auto facts = x509::certificate_facts(found.certificate.get());
+  return fmt::format("serial {} {} {} .. {} sha1 {}", facts.serial, facts.subject,
+                     rfc3339(facts.not_before), rfc3339(facts.not_after),
+                     sha1_of(found.certificate.get()));
+}
+
+Json found_json(recovery::Archive& archive, const Found& found) {
+  const auto facts = x509::certificate_facts(found.certificate.get());
+  Json json{{"number", found.row.id},
+            {"serial", facts.serial},
+            {"subject", json_text(facts.subject)},
+            {"issuer", json_text(facts.issuer)},
+            {"names", x509::texts_of(facts.extensions.names)},
+            {"not_before", rfc3339(facts.not_before)},
+            {"not_after", rfc3339(facts.not_after)},
+            {"version", facts.version},
+            {"sha1", sha1_of(found.certificate.get())},
+            {"sha256", facts.sha256},
+            {"origin", found.row.origin},
+            {"archived", rfc3339(found.row.time)}};
+  const std::string name = template_of(found.certificate.get());
+  if (!name.empty()) json["template"] = json_text(name);
+  json["agents"] = Json::array();
+  for (const auto& agent : recovery::checked_certificates(archive, found.row.agents)) {
+    const auto its = x509::certificate_facts(agent.get());
+    json["agents"].push_back({{"subject", json_text(its.subject)},
+                              {"serial", its.serial},
+                              {"sha1", sha1_of(agent.get())},
+                              {"sha256", its.sha256}});
+  }
+  return json;
+}
+
+}  // namespace hsmith::cli

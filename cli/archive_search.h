@@ -1,0 +1,34 @@
+// Finding keys in an archive.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/archive_access.h"
+
+namespace hsmith::cli {
+
+struct SearchOptions {
+  std::string search;
+  std::string by;  // "" = any
+};
+void add_search_options(CLI::App& command, SearchOptions& options);
+
+// A key that was found; its row is what was sealed.
+struct Found {
+  recovery::KeyRow row;
+  ossl::Certificate certificate;
+};
+
+// All that match, by ascending number: a name in any case, hex with or without spaces and colons,
+// DOMAIN\user. At most 1,000.
+std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options);
+
+// Exactly one, or not_found / ambiguous with the candidates.
+Found find_one_key(recovery::Archive& archive, const SearchOptions& options);
+
+Json found_json(recovery::Archive& archive, const Found& found);
+std::string found_line(const Found& found);
+
+}  // namespace hsmith::cli

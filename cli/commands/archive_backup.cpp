@@ -1,0 +1,64 @@
+// hsmith archive backup: a consistent copy of an archive, verified as a whole.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fmt/format.h>
+
+#include "cli/archive_access.h"
+#include "cli/commands.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace hsmith::cli {
+namespace {
+
+struct Options {
+  ArchiveOptions archive;
+  std::string output;
+};
+
+// A copy that does not verify is no backup: it goes again.
+recovery::ArchiveCounts verify_copy(const std::string& file, X509* seal_certificate) {
+  try {
+    recovery::Archive copy = recovery::open_archive(
+        recovery::open_sqlite_store(file, recovery::StoreMode::read), seal_certificate);
+    recovery::ArchiveCounts counts;
+    const auto problems = recovery::verify_archive(copy, counts);
+    if (problems.empty()) return counts;
+    throw Error(Kind::mismatch,
+                fmt::format("back up the archive: the copy does not verify: {}", problems.front()))
+        .hint("look at the archive with: hsmith archive verify");
+  } catch (const Error&) {
+    std::filesystem::remove(file);
+    throw;
+  }
+}
+
+Outcome run(const Options& options, Context& context) {
+  if (options.output == "-") throw Error(Kind::usage, "archive backup -o -: name a file");
+  check_output(options.output, Replace::no);
+  recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
+  if (context.options.plan) return planned({{Change::Kind::create, options.output}});
+  archive.store->copy_to(options.output);
+  const auto counts = verify_copy(options.output, archive.seal_certificate.get());
+  Outcome outcome;
+  outcome.data = {
+      {"file", json_text(options.output)}, {"seals", counts.seals}, {"keys", counts.keys}};
+  outcome.text = fmt::format("{}: {} keys, verified\n", printable(options.output), counts.keys);
+  return outcome;
+}
+
+}  // namespace
+
+void add_archive_backup(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  add_archive_option(command, options->archive);
+  command.add_option("-o,--output", options->output, "File to write; must not exist")->required();
+  command.footer(
+      "Examples:\n  hsmith archive backup -o archive-2026-11-20.db\n"
+      "  hsmith archive backup --archive sqlite:/srv/keys.db -o /backup/keys.db");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

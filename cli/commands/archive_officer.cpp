@@ -1,0 +1,141 @@
+// hsmith archive officer add|remove|list: who may export whose recovery blobs.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "cli/archive_access.h"
+#include "cli/commands.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+
+namespace hsmith::cli {
+namespace {
+
+struct Options {
+  ArchiveOptions archive;
+  std::string certificate;
+  std::string subjects = "*";
+};
+
+Json officer_json(X509* certificate, const std::string& subjects) {
+  const auto facts = x509::certificate_facts(certificate);
+  return {{"subject", json_text(facts.subject)},
+          {"serial", facts.serial},
+          {"not_after", rfc3339(facts.not_after)},
+          {"sha256", facts.sha256},
+          {"subjects", json_text(subjects)}};
+}
+
+std::vector<recovery::Officer>::iterator find(recovery::Settings& settings, const Bytes& sha256) {
+  return std::find_if(settings.officers.begin(), settings.officers.end(),
+                      [&](const auto& officer) { return equal(officer.certificate, sha256); });
+}
+
+Outcome add(const Options& options, Context& context) {
+  const auto certificate =
+      x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
+  recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
+  recovery::ArchiveChange change;
+  change.settings = archive.settings;
+  change.objects.push_back(x509::certificate_der(certificate.get()));
+  const Bytes sha256 = recovery::sha256_of(change.objects.back());
+  if (find(*change.settings, sha256) != change.settings->officers.end())
+    throw Error(Kind::exists, fmt::format("add the officer {}: is one already",
+                                          x509::certificate_facts(certificate.get()).subject));
+  change.settings->officers.push_back({sha256, options.subjects});
+  if (context.options.plan) {
+    return planned({{Change::Kind::change,
+                     fmt::format("{}: officer {} comes in", archive.store->name(), hex(sha256))}});
+  }
+  change_settings(context, options.archive, archive, std::move(change),
+                  {{"officer", hex(sha256)}, {"subjects", json_text(options.subjects)}});
+  Outcome outcome;
+  outcome.data = officer_json(certificate.get(), options.subjects);
+  outcome.text =
+      fmt::format("{}: officer for {}\n", x509::certificate_facts(certificate.get()).subject,
+                  printable(options.subjects));
+  return outcome;
+}
+
+Outcome remove(const Options& options, Context& context) {
+  require_named_archive(context, options.archive);
+  const auto certificate =
+      x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
+  const Bytes sha256 = recovery::sha256_of(x509::certificate_der(certificate.get()));
+  recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
+  recovery::ArchiveChange change;
+  change.settings = archive.settings;
+  const auto there = find(*change.settings, sha256);
+  const std::string subject = x509::certificate_facts(certificate.get()).subject;
+  if (there == change.settings->officers.end())
+    throw Error(Kind::not_found, fmt::format("remove the officer {}: is none", subject));
+  change.settings->officers.erase(there);
+  const std::vector<Change> changes{
+      {Change::Kind::destroy, fmt::format("officer {} of {}", subject, archive.store->name())}};
+  if (context.options.plan) return planned(changes);
+  confirm(context, changes);
+  change_settings(context, options.archive, archive, std::move(change), {{"officer", hex(sha256)}});
+  Outcome outcome;
+  outcome.data = {{"sha256", hex(sha256)}};
+  outcome.text = fmt::format("{}: no longer an officer\n", subject);
+  return outcome;
+}
+
+Outcome list(const Options& options, Context& context) {
+  recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
+  Outcome outcome;
+  outcome.data["officers"] = Json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& officer : archive.settings.officers) {
+    const auto certificate = recovery::checked_certificate(archive, officer.certificate);
+    outcome.data["officers"].push_back(officer_json(certificate.get(), officer.subjects));
+    const auto facts = x509::certificate_facts(certificate.get());
+    rows.push_back(
+        {facts.subject, facts.serial, rfc3339(facts.not_after), printable(officer.subjects)});
+  }
+  outcome.text = table({"SUBJECT", "SERIAL", "UNTIL", "FOR"}, rows);
+  return outcome;
+}
+
+using Run = Outcome (*)(const Options&, Context&);
+
+void add_verb(CLI::App& officer, Context& context, const char* name, const char* about,
+              const char* examples, Run run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = officer.add_subcommand(name, about);
+  if (std::string_view(name) == "list") {
+    add_archive_option(*verb, options->archive);
+  } else {
+    add_archive_change_options(*verb, options->archive);
+    verb->add_option("CERT", options->certificate, "The officer's certificate, a file")->required();
+  }
+  if (std::string_view(name) == "add")
+    verb->add_option("--subjects", options->subjects,
+                     "Whose keys: a pattern for the subject, '*,OU=Sales,*' (default all)");
+  verb->footer(examples);
+  verb->callback([options, name, run, &context] {
+    context.command += std::string(" ") + name;
+    context.run = [options, run, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace
+
+void add_archive_officer(CLI::App& command, Context& context) {
+  add_verb(command, context, "add", "Add an officer",
+           "Examples:\n  hsmith archive officer add officer.crt\n"
+           "  hsmith archive officer add sales.crt --subjects '*OU=Sales*'",
+           add);
+  add_verb(command, context, "remove", "Remove an officer",
+           "Examples:\n  hsmith archive officer remove officer.crt --archive sqlite:/srv/keys.db\n"
+           "  hsmith archive officer remove old.crt --archive sqlite:/srv/keys.db --yes",
+           remove);
+  add_verb(command, context, "list", "List the officers",
+           "Examples:\n  hsmith archive officer list\n  hsmith archive officer list --json", list);
+  command.require_subcommand(1);
+  command.footer(
+      "Examples:\n  hsmith archive officer add officer.crt\n  hsmith archive officer list");
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,122 @@
+// hsmith archive set: one setting of an archive, sealed anew.
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <fmt/format.h>
+
+#include "cli/archive_access.h"
+#include "cli/commands.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/crl.h"
+
+namespace hsmith::cli {
+namespace {
+
+struct Options {
+  ArchiveOptions archive;
+  std::string name;
+  std::string value;
+};
+
+int number_of(const std::string& text) {
+  int number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && rest == text.data() + text.size() && number >= 1) return number;
+  throw Error(Kind::usage,
+              fmt::format("set kras-per-key to {}: it is no number from 1", quoted(text)));
+}
+
+void set_count(recovery::Settings& settings, const std::string& value) {
+  const int count = number_of(value);
+  if (static_cast<std::size_t>(count) > settings.agents.size()) {
+    throw Error(Kind::refused, fmt::format("set kras-per-key to {}: the archive has {} agents",
+                                           count, settings.agents.size()))
+        .hint("add agents first: hsmith kra add");
+  }
+  settings.kras_per_key = count;
+}
+
+bool yes_or_no(const std::string& name, const std::string& value) {
+  if (value == "yes" || value == "no") return value == "yes";
+  throw Error(Kind::usage, fmt::format("set {} to {}: expected yes or no", name, quoted(value)));
+}
+
+// The lists in the file take the place of those that the archive had.
+void set_crls(recovery::ArchiveChange& change, const std::string& file) {
+  change.settings->crls.clear();
+  for (const auto& crl : x509::read_crls(read_file(file), quoted(file))) {
+    change.objects.push_back(x509::crl_der(crl.get()));
+    change.settings->crls.push_back(recovery::sha256_of(change.objects.back()));
+  }
+}
+
+void apply(recovery::ArchiveChange& change, const std::string& name, const std::string& value) {
+  static const std::vector<std::string> kNames{"kras-per-key", "selection", "allow-foreign", "crl"};
+  recovery::Settings& settings = *change.settings;
+  if (name == kNames[0]) return set_count(settings, value);
+  if (name == kNames[1]) {
+    settings.selection = recovery::selection_named(value);
+    return;
+  }
+  if (name == kNames[2]) {
+    settings.allow_foreign = yes_or_no(name, value);
+    return;
+  }
+  if (name == kNames[3]) return set_crls(change, value);
+  const auto near = did_you_mean(name, kNames);
+  throw Error(Kind::usage, fmt::format("set {}: there is no such setting", quoted(name)))
+      .hint(near ? fmt::format("did you mean {}?", *near)
+                 : "settings are kras-per-key, selection, allow-foreign and crl");
+}
+
+// Two fixed pairs for four agents: one unlucky pair of cards is half of all keys.
+void warn_of_pairs(const recovery::Settings& settings, Context& context) {
+  const auto agents = settings.agents.size();
+  const auto count = static_cast<std::size_t>(settings.kras_per_key);
+  if (settings.selection != recovery::Selection::round_robin || count < 2 || agents <= count ||
+      agents % count != 0) {
+    return;
+  }
+  context.warn(
+      fmt::format("{} agents in turn by {} are always the same {} groups: a lost group is "
+                  "1/{} of all keys; hsmith archive set selection spread",
+                  agents, count, agents / count, agents / count));
+}
+
+Outcome run(const Options& options, Context& context) {
+  recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
+  recovery::ArchiveChange change;
+  change.settings = archive.settings;
+  apply(change, options.name, options.value);
+  warn_of_pairs(*change.settings, context);
+  if (context.options.plan) {
+    return planned({{Change::Kind::change, fmt::format("{}: {} becomes {}", archive.store->name(),
+                                                       options.name, options.value)}});
+  }
+  change_settings(context, options.archive, archive, std::move(change),
+                  {{"setting", options.name}, {"value", json_text(options.value)}});
+  Outcome outcome;
+  outcome.data = {{"setting", options.name}, {"value", json_text(options.value)}};
+  outcome.text = fmt::format("{}: {}\n", options.name, printable(options.value));
+  return outcome;
+}
+
+}  // namespace
+
+void add_archive_set(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  add_archive_change_options(command, options->archive);
+  command.add_option("NAME", options->name, "kras-per-key, selection, allow-foreign or crl")
+      ->required();
+  command
+      .add_option("VALUE", options->value,
+                  "A number; roundrobin, spread or all; yes or no; a file of CRLs")
+      ->required();
+  command.footer(
+      "Examples:\n  hsmith archive set kras-per-key 2\n  hsmith archive set selection spread");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,60 @@
+// hsmith archive status: settings, agents and counts of an archive.
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fmt/format.h>
+
+#include "cli/archive_access.h"
+#include "cli/commands.h"
+#include "src/base/text.h"
+#include "src/recovery/seal.h"
+#include "src/x509/certificate.h"
+
+namespace hsmith::cli {
+namespace {
+
+Outcome run(const ArchiveOptions& options, Context& context) {
+  recovery::Archive archive = open_archive(context, options, recovery::StoreMode::read);
+  const recovery::Settings& settings = archive.settings;
+  const recovery::Trust trust = trust_of(context, archive);
+  std::size_t usable = 0;
+  for (const auto& agent : settings.agents) {
+    const auto certificate = recovery::checked_certificate(archive, agent.certificate);
+    usable += recovery::agent_state(certificate.get(), trust, std::time(nullptr)).usable();
+  }
+  std::size_t keys = 0;
+  archive.store->each_key([&keys](const recovery::KeyRow&) { ++keys; });
+  const bool ready = usable >= static_cast<std::size_t>(settings.kras_per_key);
+  Outcome outcome;
+  outcome.data = {{"archive", json_text(archive.store->name())},
+                  {"id", settings.id},
+                  {"seals", archive.last_seal},
+                  {"keys", keys},
+                  {"kras_per_key", settings.kras_per_key},
+                  {"selection", recovery::selection_name(settings.selection)},
+                  {"allow_foreign", settings.allow_foreign},
+                  {"agents", settings.agents.size()},
+                  {"agents_usable", usable},
+                  {"officers", settings.officers.size()},
+                  {"ready", ready}};
+  outcome.text = fmt::format(
+      "{}\nkeys: {}\nagents: {}, of which {} can be encrypted to, {} are needed for each key "
+      "({})\nofficers: {}\nforeign certificates: {}\nready to archive: {}\n",
+      printable(archive.store->name()), keys, settings.agents.size(), usable, settings.kras_per_key,
+      recovery::selection_name(settings.selection), settings.officers.size(),
+      settings.allow_foreign ? "allowed" : "refused", ready ? "yes" : "NO");
+  return outcome;
+}
+
+}  // namespace
+
+void add_archive_status(CLI::App& command, Context& context) {
+  auto options = std::make_shared<ArchiveOptions>();
+  add_archive_option(command, *options);
+  command.footer(
+      "Examples:\n  hsmith archive status\n  hsmith archive status --archive sqlite:/srv/keys.db");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,177 @@
+// hsmith key import: a private key from a file, not extractable on the token, with its certificate.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/changes.h"
+#include "cli/commands.h"
+#include "cli/key_output.h"
+#include "cli/passwords.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/recovery/pfx.h"
+#include "src/recovery/private_key.h"
+#include "src/x509/certificate.h"
+#include "src/x509/input.h"
+#include "tokens/certificates.h"
+#include "tokens/import.h"
+
+namespace hsmith::cli {
+namespace {
+
+struct Options {
+  std::string file;
+  std::string label;
+  std::string use;
+  std::optional<std::string> password;
+};
+
+struct Input {
+  ossl::PKey key;
+  std::vector<ossl::Certificate> certificates;  // of this key
+};
+
+void keep_own(Input& input, std::vector<ossl::Certificate> all) {
+  for (ossl::Certificate& certificate : all) {
+    EVP_PKEY* certified = X509_get0_pubkey(certificate.get());
+    if (certified != nullptr && ossl::same_public_key(certified, input.key.get()))
+      input.certificates.push_back(std::move(certificate));
+  }
+}
+
+Input read_pkcs12(const Options& options, ByteView content, Context& context) {
+  const std::string name = quoted(options.file);
+  const bool open = recovery::pfx_opens_without_password(content, name);
+  recovery::Pfx pfx = recovery::read_pfx(
+      content, name, open ? Secret() : file_password(context, options.password, options.file));
+  if (pfx.keys.size() != 1) {
+    throw Error(pfx.keys.empty() ? Kind::malformed : Kind::ambiguous,
+                fmt::format("import {}: it holds {} private keys", name, pfx.keys.size()))
+        .hint("one file, one key: look at it with hsmith pfx show");
+  }
+  Input input;
+  input.key = std::move(pfx.keys.front().key);
+  std::vector<ossl::Certificate> all;
+  for (auto& entry : pfx.certificates) all.push_back(std::move(entry.certificate));
+  keep_own(input, std::move(all));
+  return input;
+}
+
+Input read_input(const Options& options, Context& context) {
+  const Secret content = Secret::take(read_file(options.file, recovery::kPfxLimit));
+  const bool pem = x509::looks_like_pem(content.reveal());
+  if (!pem && x509::kind_of_der(content.reveal()) == "a PKCS#12 file")
+    return read_pkcs12(options, content.reveal(), context);
+  Input input;
+  input.key = recovery::read_private_key(content.reveal(), quoted(options.file), [&] {
+    return file_password(context, options.password, options.file);
+  });
+  const std::string_view text = pem ? as_text(content.reveal()) : std::string_view();
+  if (text.find("-----BEGIN CERTIFICATE-----") != std::string::npos)
+    keep_own(input, x509::read_certificates(content.reveal(), quoted(options.file)));
+  return input;
+}
+
+// What its certificate says, else signing.
+std::set<tokens::Use> uses_of(const Options& options, const Input& input,
+                              const ossl::KeyType& type) {
+  if (!options.use.empty()) return tokens::parse_uses(options.use, type);
+  std::set<tokens::Use> uses;
+  for (const auto& certificate : input.certificates) {
+    for (const std::string& usage :
+         x509::certificate_facts(certificate.get()).extensions.key_usage) {
+      const bool encipherment = usage == "keyEncipherment" || usage == "dataEncipherment";
+      if (encipherment && type.algorithm == ossl::KeyAlgorithm::rsa)
+        uses.insert(tokens::Use::decrypt);
+      if (usage == "keyAgreement" && type.algorithm == ossl::KeyAlgorithm::ec)
+        uses.insert(tokens::Use::derive);
+      if (usage == "digitalSignature" || usage == "nonRepudiation") uses.insert(tokens::Use::sign);
+    }
+  }
+  if (uses.empty()) uses.insert(tokens::Use::sign);
+  return uses;
+}
+
+tokens::KeySpec spec_of(const Options& options, const Input& input) {
+  tokens::check_new_label(options.label);
+  tokens::KeySpec spec;
+  const std::string type = ossl::key_type_name(input.key.get());
+  for (const ossl::KeyType& known : ossl::key_types()) {
+    if (type == known.name) spec.type = &known;
+  }
+  if (spec.type == nullptr) {
+    throw Error(Kind::refused, fmt::format("import {}: keys of type {} are weak or not known",
+                                           quoted(options.file), type))
+        .hint("rsa:2048 and up, ec:p256, p384, p521 and ed25519 can be imported");
+  }
+  spec.label = options.label;
+  spec.uses = uses_of(options, input, *spec.type);
+  spec.id = ossl::key_identifier(input.key.get());
+  return spec;
+}
+
+void check_pairs(const Options& options, const Input& input) {
+  const ossl::PKey own = ossl::public_key_from_spki(ossl::spki_of(input.key.get()));
+  const std::string problem = recovery::pair_problem(input.key.get(), own.get());
+  if (!problem.empty())
+    throw Error(Kind::malformed, fmt::format("import {}: the private key is damaged: {}",
+                                             quoted(options.file), problem));
+}
+
+Outcome run(const Options& options, Context& context) {
+  guard_keys(context);
+  const Input input = read_input(options, context);
+  const tokens::KeySpec spec = spec_of(options, input);
+  check_pairs(options, input);
+  const tokens::Reach way = reach(context);
+  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
+  const auto lock = tokens::lock_token(way, token.info);
+  tokens::check_free(token, spec.label, spec.id);
+  if (context.options.plan) {
+    std::vector<Change> changes{
+        {Change::Kind::create,
+         fmt::format("key pair {} of type {} for {} on {}, from {}", quoted(spec.label),
+                     spec.type->name, tokens::use_names(spec.uses), tokens::token_uri(token.info),
+                     options.file)}};
+    for (std::size_t i = 0; i < input.certificates.size(); ++i)
+      changes.push_back({Change::Kind::create, "its certificate"});
+    return planned(changes);
+  }
+  const Json facts{
+      {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
+  const tokens::Key key = undertake(context, token.info, facts, [&](Undertaking& undertaking) {
+    tokens::Key made = tokens::import_key(token, spec, input.key.get(), [&](EVP_PKEY* half) {
+      undertaking.know("public_key", hex(ossl::spki_of(half)));
+    });
+    for (const auto& certificate : input.certificates)
+      tokens::install(token, tokens::take_inventory(token), made, certificate.get());
+    return made;
+  });
+  context.warn(fmt::format("{} was outside of the token: copies of it may be elsewhere", key.uri));
+  Outcome outcome;
+  outcome.data = key_json(key);
+  outcome.text = fmt::format("{}\n", key.uri);
+  return outcome;
+}
+
+}  // namespace
+
+void add_key_import(CLI::App& command, Context& context) {
+  auto options = std::make_shared<Options>();
+  command.add_option("FILE", options->file, "PKCS#12, PKCS#8, or a traditional PEM private key")
+      ->required();
+  command.add_option("--label", options->label, "Label of the key on the token; must be free")
+      ->required();
+  command.add_option("--use", options->use,
+                     "sign, decrypt, derive, or several with commas (default: what its certificate "
+                     "says, else sign)");
+  command.add_option("--password-source", options->password,
+                     "Password of the file: file:PATH, env:NAME, fd:N, cmd:COMMAND, prompt");
+  command.footer(
+      "Examples:\n  hsmith key import web.p12 --label web --password-source file:web.password\n"
+      "  hsmith key import mail.key --label mail --use decrypt");
+  command.callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace hsmith::cli

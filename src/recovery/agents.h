@@ -1,0 +1,41 @@
+// Recovery agents: whether one may be encrypted to, and what its card can do.
+#pragma once
+
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "src/ossl/handles.h"
+#include "src/ossl/remote_key.h"
+#include "src/recovery/archive.h"
+
+namespace hsmith::recovery {
+
+// What agents are judged by.
+struct Trust {
+  std::vector<ossl::Certificate> anchors;
+  std::vector<ossl::Certificate> untrusted;
+  std::vector<ossl::Crl> crls;
+};
+
+struct AgentState {
+  // "valid", "expired", "not_yet_valid", "revoked", "unverifiable"; "unsuitable": it was never made
+  // for that.
+  std::string state;
+  std::string cause;  // "" when valid
+
+  bool usable() const { return state == "valid"; }
+};
+
+// Purpose 1.3.6.1.4.1.311.21.6, key usage, an RSA key of 2048 bits or more, the path to an anchor,
+// validity, and a current CRL of each issuer on it.
+AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now);
+
+// The abilities of a key that does what each of them asks for, the best first. Throws mismatch when
+// what it decrypts is not what was encrypted: then it is the key of another certificate.
+std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key);
+
+// How a RemoteKey undoes an ability.
+ossl::RsaEncryption encryption_of(const std::string& ability);
+
+}  // namespace hsmith::recovery

@@ -1,0 +1,173 @@
+#include "src/recovery/archive.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/ossl/algorithms.h"
+#include "src/ossl/check.h"
+#include "src/recovery/seal.h"
+#include "src/x509/certificate.h"
+#include "src/x509/name.h"
+
+namespace hsmith::recovery {
+
+Bytes sha256_of(ByteView data) { return ossl::digest(ossl::digest_named("sha256"), data); }
+
+const char* selection_name(Selection selection) {
+  switch (selection) {
+    case Selection::round_robin:
+      return "roundrobin";
+    case Selection::spread:
+      return "spread";
+    default:
+      return "all";
+  }
+}
+
+Selection selection_named(std::string_view name) {
+  for (const auto selection : {Selection::round_robin, Selection::spread, Selection::all}) {
+    if (name == selection_name(selection)) return selection;
+  }
+  throw Error(Kind::usage, fmt::format("selection {}: there is no such one", quoted(name)))
+      .hint("selections are roundrobin, spread and all");
+}
+
+Archive open_archive(std::unique_ptr<Store> store, X509* seal_certificate) {
+  Archive archive;
+  archive.store = std::move(store);
+  archive.seal_certificate = ossl::share(seal_certificate);
+  const auto last = archive.store->last_seal();
+  if (!last) {
+    throw Error(Kind::malformed, fmt::format("open the archive {}: it has no settings",
+                                             quoted(archive.store->name())));
+  }
+  const Seal newest = checked_seal(archive, *last);
+  archive.last_seal = newest.number;
+  archive.last_hash = hex(sha256_of(last->content));
+  archive.settings = settings_at(archive, newest.settings_seal);
+  return archive;
+}
+
+namespace {
+
+// Other processes may have added keys since the archive was opened; settings that changed meanwhile
+// are another matter: what this change was made by no longer holds.
+void catch_up(Archive& archive) {
+  const auto last = archive.store->last_seal();
+  if (!last || last->number == archive.last_seal) return;
+  const Seal newest = checked_seal(archive, *last);
+  if (newest.settings_seal > archive.last_seal) {
+    throw Error(Kind::busy, fmt::format("change the archive {}: another process changed its "
+                                        "settings",
+                                        quoted(archive.store->name())))
+        .hint("run the command again");
+  }
+  archive.last_seal = newest.number;
+  archive.last_hash = hex(sha256_of(last->content));
+}
+
+}  // namespace
+
+void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
+                   const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now) {
+  catch_up(archive);
+  const std::int64_t number = archive.last_seal + 1;
+  std::int64_t id = change.next_key();
+  for (KeyRow& key : what.keys) {
+    key.id = id++;
+    key.seal = number;
+    key.time = now;
+  }
+  for (KeyRow& key : what.rewrapped) key.seal = number;
+  const SealRow seal = make_seal(archive, what, *seal_key, now);
+  for (const Bytes& object : what.objects) change.add_object(sha256_of(object), object);
+  change.add_seal(seal);
+  for (const KeyRow& key : what.keys) {
+    const auto certificate = change_certificate(archive, what, key.certificate);
+    change.add_key(key, terms_of(certificate.get()));
+  }
+  for (const KeyRow& key : what.rewrapped) change.replace_key(key);
+  change.commit();
+  archive.last_seal = number;
+  archive.last_hash = hex(sha256_of(seal.content));
+  if (what.settings) archive.settings = *what.settings;
+}
+
+KeyRow checked_key(Archive& archive, std::int64_t id) {
+  const auto key = archive.store->key(id);
+  const std::string doing = fmt::format("read key {} of the archive", id);
+  if (!key) throw Error(Kind::mismatch, doing + ": it is missing");
+  const auto row = archive.store->seal(key->seal);
+  if (!row) throw Error(Kind::mismatch, doing + ": its seal is missing");
+  const Seal seal = checked_seal(archive, *row);
+  const auto sealed = seal.keys.find(id);
+  if (sealed == seal.keys.end() || sealed->second != fingerprint(*key)) {
+    throw Error(Kind::mismatch, doing + ": it is not what was sealed")
+        .hint("look at all of it with: hsmith archive verify");
+  }
+  return *key;
+}
+
+Bytes checked_object(Archive& archive, ByteView sha256) {
+  auto der = archive.store->object(sha256);
+  if (der && equal(sha256_of(*der), sha256)) return std::move(*der);
+  throw Error(Kind::mismatch, fmt::format("read the certificate {} of the archive: {}", hex(sha256),
+                                          der ? "it was changed" : "it is missing"))
+      .hint("look at all of it with: hsmith archive verify");
+}
+
+ossl::Certificate checked_certificate(Archive& archive, ByteView sha256) {
+  return x509::certificate_from_der(checked_object(archive, sha256), "the archive's certificate");
+}
+
+std::vector<ossl::Certificate> checked_certificates(Archive& archive,
+                                                    const std::vector<Bytes>& hashes) {
+  std::vector<ossl::Certificate> certificates;
+  for (const Bytes& hash : hashes) certificates.push_back(checked_certificate(archive, hash));
+  return certificates;
+}
+
+namespace {
+
+// Every form of a user's name that can be told from one: the part before an address's @ is what
+// DOMAIN\user is looked for by.
+void add_user(std::vector<Term>& terms, const std::string& address) {
+  terms.push_back({"user", lower(address.substr(0, address.find('@')))});
+}
+
+}  // namespace
+
+std::vector<Term> terms_of(X509* certificate) {
+  const auto facts = x509::certificate_facts(certificate);
+  std::vector<Term> terms;
+  for (const auto& part : x509::name_parts(X509_get_subject_name(certificate))) {
+    if (part.type == "CN") {
+      terms.push_back({"cn", lower(part.value)});
+      terms.push_back({"user", lower(part.value)});
+    }
+    if (part.type == "emailAddress") terms.push_back({"email", lower(part.value)});
+  }
+  for (const auto& name : facts.extensions.names) {
+    if (name.kind == x509::AltNameKind::email) terms.push_back({"email", lower(name.value)});
+    if (name.kind == x509::AltNameKind::upn) {
+      terms.push_back({"upn", lower(name.value)});
+      add_user(terms, name.value);
+    }
+  }
+  const Bytes der = x509::certificate_der(certificate);
+  terms.push_back({"serial", facts.serial});
+  terms.push_back({"thumbprint", hex(ossl::digest(ossl::digest_named("sha1"), der))});
+  terms.push_back({"thumbprint", facts.sha256});
+  const auto& key_id = facts.extensions.subject_key_id;
+  terms.push_back({"keyid", key_id.empty()
+                                ? hex(ossl::key_identifier(x509::public_key_of(certificate)))
+                                : key_id});
+  std::erase_if(terms, [](const Term& term) { return term.value.empty() || !is_utf8(term.value); });
+  std::sort(terms.begin(), terms.end());
+  terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
+  return terms;
+}
+
+}  // namespace hsmith::recovery

@@ -1,0 +1,105 @@
+// An archive looked at as a whole.
+#include <fmt/format.h>
+#include <set>
+
+#include "src/base/error.h"
+#include "src/recovery/envelope.h"
+#include "src/recovery/seal.h"
+#include "src/x509/certificate.h"
+
+namespace hsmith::recovery {
+namespace {
+
+// What the seals, one after the other, say that must be there.
+struct Expected {
+  std::map<std::int64_t, std::pair<std::int64_t, std::string>> keys;  // seal and fingerprint
+  std::set<Bytes> objects;
+};
+
+void note_objects(Expected& expected, const Settings& settings) {
+  for (const Agent& agent : settings.agents) expected.objects.insert(agent.certificate);
+  for (const Officer& officer : settings.officers) expected.objects.insert(officer.certificate);
+  expected.objects.insert(settings.anchors.begin(), settings.anchors.end());
+  expected.objects.insert(settings.crls.begin(), settings.crls.end());
+}
+
+Expected read_seals(Archive& archive, std::vector<std::string>& problems) {
+  Expected expected;
+  std::string previous;
+  for (std::int64_t number = 1; number <= archive.last_seal; ++number) {
+    const auto row = archive.store->seal(number);
+    if (!row) {
+      problems.push_back(fmt::format("seal {} is missing", number));
+      previous.clear();
+      continue;
+    }
+    try {
+      const Seal seal = checked_seal(archive, *row);
+      if (seal.previous != previous)
+        problems.push_back(fmt::format("seal {} does not follow the one before it", number));
+      for (const auto& [id, sha256] : seal.keys) expected.keys[id] = {number, sha256};
+      if (seal.settings) note_objects(expected, *seal.settings);
+    } catch (const Error& error) {
+      problems.emplace_back(error.what());
+    }
+    previous = hex(sha256_of(row->content));
+  }
+  if (previous != archive.last_hash) problems.emplace_back("the last seal was changed meanwhile");
+  return expected;
+}
+
+std::string problem_of(Archive& archive, const Expected& expected, const KeyRow& key) {
+  const auto sealed = expected.keys.find(key.id);
+  if (sealed == expected.keys.end()) return "no seal knows it";
+  if (sealed->second != std::pair{key.seal, fingerprint(key)}) return "it is not what was sealed";
+  const auto certificate = archive.store->object(key.certificate);
+  if (!certificate) return "its certificate is missing";
+  const auto parsed = x509::certificate_from_der(*certificate, "its certificate");
+  std::vector<Term> terms = archive.store->terms(key.id);
+  std::sort(terms.begin(), terms.end());
+  if (terms != terms_of(parsed.get()))
+    return "what it is found by is not what its certificate says";
+  const std::size_t recipients = read_envelope(key.blob, "its blob").recipients.size();
+  if (recipients != key.agents.size())
+    return fmt::format("its blob has {} recipients, and {} agents are recorded", recipients,
+                       key.agents.size());
+  return "";
+}
+
+}  // namespace
+
+std::vector<std::string> verify_archive(Archive& archive, ArchiveCounts& counts) {
+  std::vector<std::string> problems;
+  const std::string damaged = archive.store->integrity_problem();
+  if (!damaged.empty()) problems.push_back("the database: " + damaged);
+  Expected expected = read_seals(archive, problems);
+  counts.seals = static_cast<std::size_t>(archive.last_seal);
+  std::set<std::int64_t> seen;
+  archive.store->each_key([&](const KeyRow& key) {
+    ++counts.keys;
+    seen.insert(key.id);
+    expected.objects.insert(key.certificate);
+    expected.objects.insert(key.chain.begin(), key.chain.end());
+    expected.objects.insert(key.agents.begin(), key.agents.end());
+    try {
+      const std::string problem = problem_of(archive, expected, key);
+      if (!problem.empty()) problems.push_back(fmt::format("key {}: {}", key.id, problem));
+    } catch (const Error& error) {
+      problems.push_back(fmt::format("key {}: {}", key.id, error.what()));
+    }
+  });
+  for (const auto& [id, sealed] : expected.keys) {
+    if (!seen.contains(id)) problems.push_back(fmt::format("key {} is missing", id));
+  }
+  archive.store->each_object([&](ByteView sha256, ByteView der) {
+    ++counts.objects;
+    expected.objects.erase(to_bytes(sha256));
+    if (!equal(sha256_of(der), sha256))
+      problems.push_back(fmt::format("certificate {}: it was changed", hex(sha256)));
+  });
+  for (const Bytes& missing : expected.objects)
+    problems.push_back(fmt::format("certificate {}: it is missing", hex(missing)));
+  return problems;
+}
+
+}  // namespace hsmith::recovery

@@ -1,0 +1,156 @@
+#include "src/recovery/archiving.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/ossl/algorithms.h"
+#include "src/recovery/envelope.h"
+#include "src/recovery/private_key.h"
+#include "src/recovery/private_key_blob.h"
+#include "src/recovery/selection.h"
+#include "src/x509/certificate.h"
+#include "src/x509/crl.h"
+#include "src/x509/path.h"
+
+namespace hsmith::recovery {
+namespace {
+
+bool has(const std::vector<std::string>& list, const char* word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+// Old certificates count as they did while they were valid.
+bool leads_to_anchor(const Candidate& candidate, const Trust& trust, std::time_t now) {
+  const auto facts = x509::certificate_facts(candidate.certificate.get());
+  x509::PathOptions options;
+  options.time = std::clamp(now, facts.not_before, facts.not_after);
+  options.security_level = 0;
+  return x509::verify_path(candidate.certificate.get(), candidate.chain, trust.anchors, options).ok;
+}
+
+bool is_archived(Archive& archive, X509* certificate) {
+  return !archive.store->find("thumbprint", x509::certificate_sha256(certificate), 1).empty();
+}
+
+std::vector<Bytes> hashes_of(const std::vector<ossl::Certificate>& certificates) {
+  std::vector<Bytes> hashes;
+  for (const auto& certificate : certificates)
+    hashes.push_back(sha256_of(x509::certificate_der(certificate.get())));
+  return hashes;
+}
+
+KeyRow row_of(const Candidate& candidate, const std::vector<UsableAgent>& agents,
+              const std::vector<std::size_t>& chosen) {
+  std::vector<EnvelopeTo> to;
+  KeyRow row;
+  for (const std::size_t index : chosen) {
+    to.push_back({agents[index].certificate.get(), agents[index].ability});
+    row.agents.push_back(agents[index].sha256);
+  }
+  std::sort(row.agents.begin(), row.agents.end());
+  const Secret plaintext = archived_form(candidate.key.get());
+  row.blob = make_envelope(plaintext.reveal(), to);
+  if (row.blob.size() > kMostBlob) throw Error(Kind::refused, "archive a key: it is too large");
+  row.certificate = sha256_of(x509::certificate_der(candidate.certificate.get()));
+  row.chain = hashes_of(candidate.chain);
+  row.origin = candidate.foreign ? "foreign" : "own";
+  return row;
+}
+
+}  // namespace
+
+bool is_for_signatures_only(X509* certificate) {
+  const auto extensions = x509::certificate_facts(certificate).extensions;
+  const auto& usage = extensions.key_usage;
+  if (!usage.empty() && !has(usage, "keyEncipherment") && !has(usage, "dataEncipherment") &&
+      !has(usage, "keyAgreement")) {
+    return true;
+  }
+  const auto& purposes = extensions.extended_key_usage;
+  const auto signs_only = [](const std::string& purpose) {
+    return purpose == "codeSigning" || purpose == "timeStamping" || purpose == "OCSPSigning";
+  };
+  return !purposes.empty() && std::all_of(purposes.begin(), purposes.end(), signs_only);
+}
+
+Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool allow_foreign,
+                std::time_t now) {
+  X509* certificate = candidate.certificate.get();
+  EVP_PKEY* public_key = x509::public_key_of(certificate);
+  if (EVP_PKEY_is_a(public_key, "RSA") != 1 && EVP_PKEY_is_a(public_key, "EC") != 1)
+    return {Fate::signature_only, "keys of its type only sign"};
+  if (is_for_signatures_only(certificate))
+    return {Fate::signature_only,
+            "its certificate is for signatures only, and such keys are never archived"};
+  if (is_archived(archive, certificate)) return {Fate::already, "it is in the archive already"};
+  candidate.foreign = !leads_to_anchor(candidate, trust, now);
+  if (candidate.foreign && (!allow_foreign || !archive.settings.allow_foreign)) {
+    return {Fate::foreign,
+            "its certificate leads to no anchor of the archive (CERT_E_ISSUERCHAINING "
+            "0x800B0107); it takes the setting allow-foreign and --foreign"};
+  }
+  const std::string problem = pair_problem(candidate.key.get(), public_key);
+  if (!problem.empty()) return {Fate::refused, "the key does not fit its certificate: " + problem};
+  return {};
+}
+
+std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std::time_t now) {
+  std::vector<UsableAgent> usable;
+  std::string others;
+  for (const Agent& agent : archive.settings.agents) {
+    ossl::Certificate certificate = checked_certificate(archive, agent.certificate);
+    const AgentState state = agent_state(certificate.get(), trust, now);
+    if (state.usable()) {
+      usable.push_back({std::move(certificate), agent.abilities.front(), agent.certificate});
+    } else {
+      others += fmt::format("; {} is {}: {}", x509::certificate_facts(certificate.get()).subject,
+                            state.state, state.cause);
+    }
+  }
+  const auto needed = static_cast<std::size_t>(archive.settings.kras_per_key);
+  if (archive.settings.agents.empty()) {
+    throw Error(Kind::refused,
+                "archive a key: the archive has no recovery agents "
+                "(CERTSRV_E_KEY_ARCHIVAL_NOT_CONFIGURED 0x8009400A)")
+        .hint("add agents with: hsmith kra add");
+  }
+  if (usable.size() >= needed) return usable;
+  throw Error(Kind::refused,
+              fmt::format("archive a key: {} recovery agents are valid, {} are needed "
+                          "(CERTSRV_E_NO_VALID_KRA 0x8009400B){}",
+                          usable.size(), needed, others))
+      .hint("look at them with: hsmith kra list");
+}
+
+void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
+                  const std::vector<UsableAgent>& agents,
+                  const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now) {
+  const auto per_key = static_cast<std::size_t>(archive.settings.kras_per_key);
+  const Selection selection = archive.settings.selection;
+  const auto change = archive.store->change();
+  ArchiveChange what;
+  for (const Candidate& candidate : keys) {
+    // Another process may have been first.
+    if (is_archived(archive, candidate.certificate.get())) continue;
+    const std::int64_t cursor = change->take_cursor(cursor_step(selection, per_key));
+    what.keys.push_back(
+        row_of(candidate, agents, select_agents(selection, agents.size(), per_key, cursor)));
+    what.objects.push_back(x509::certificate_der(candidate.certificate.get()));
+    for (const auto& link : candidate.chain)
+      what.objects.push_back(x509::certificate_der(link.get()));
+  }
+  if (what.keys.empty()) return;
+  commit_change(archive, *change, std::move(what), seal_key, now);
+}
+
+Trust trust_of(Archive& archive) {
+  Trust trust;
+  trust.anchors = checked_certificates(archive, archive.settings.anchors);
+  for (const Bytes& hash : archive.settings.crls)
+    trust.crls.push_back(x509::crl_from_der(checked_object(archive, hash), "the archive's CRL"));
+  return trust;
+}
+
+}  // namespace hsmith::recovery

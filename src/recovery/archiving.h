@@ -1,0 +1,61 @@
+// Putting keys into an archive: what may go in, and encrypting it to the agents whose turn it is.
+#pragma once
+
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/ossl/remote_key.h"
+#include "src/recovery/agents.h"
+#include "src/recovery/archive.h"
+
+namespace hsmith::recovery {
+
+// A private key that shall be archived.
+struct Candidate {
+  ossl::PKey key;
+  ossl::Certificate certificate;
+  std::vector<ossl::Certificate> chain;  // issuers that came with it
+  bool foreign = false;                  // set by judge()
+};
+
+enum class Fate { fit, already, signature_only, foreign, refused };
+
+struct Judgement {
+  Fate fate = Fate::fit;
+  std::string cause;  // why not; "" for fit
+};
+
+// True when a certificate is for signatures only: its key usage has none of keyEncipherment,
+// dataEncipherment and keyAgreement, or its purposes are only such as need signatures.
+bool is_for_signatures_only(X509* certificate);
+
+// Whether a key may be archived: it is RSA or EC, not for signatures only, not there yet, its
+// certificate leads to an anchor (at a time when it was valid) or is allowed as foreign, and it is
+// proved to fit the certificate.
+Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool allow_foreign,
+                std::time_t now);
+
+// An agent that may be encrypted to.
+struct UsableAgent {
+  ossl::Certificate certificate;
+  std::string ability;  // the best that it has
+  Bytes sha256;
+};
+
+// Throws refused when fewer agents are valid than each key needs, naming the others and why, with
+// the code that Windows has for it.
+std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std::time_t now);
+
+// Encrypts the keys to the agents whose turn it is, and stores them in one transaction. When it
+// returns they are on the disk.
+void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
+                  const std::vector<UsableAgent>& agents,
+                  const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);
+
+// Anchors, CRLs and certificates of the archive, by which agents and certificates are judged.
+Trust trust_of(Archive& archive);
+
+}  // namespace hsmith::recovery

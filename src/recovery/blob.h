@@ -1,0 +1,49 @@
+// The recovery blob: an archived key's envelope, signed by an officer, with all certificates that
+// an agent needs, for a place without the archive ([MS-CSRA] 3.1.4.2.9).
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/ossl/remote_key.h"
+#include "src/recovery/archive.h"
+#include "src/recovery/envelope.h"
+
+namespace hsmith::recovery {
+
+// Who signs it: a key, and its certificate.
+struct BlobSigner {
+  std::shared_ptr<ossl::RemoteKey> key;
+  X509* certificate = nullptr;
+};
+
+// SignedData over id-data that is the stored ContentInfo, with the user's certificate and chain,
+// the agents' and the officer's certificates; its signed attribute 1.3.6.1.4.1.311.21.16 is the
+// SHA-1 of the user's certificate. DER, verified before it is given out.
+Bytes make_blob(Archive& archive, const KeyRow& key, const BlobSigner& signer);
+
+struct RecoveryBlob {
+  std::string signer;                     // the subject of who signed it
+  ossl::Certificate signer_certificate;   // as it came; null when it did not
+  ossl::Certificate user;                 // whose key it is
+  std::vector<ossl::Certificate> others;  // all that came with it
+  Envelope envelope;
+  Bytes sha256;  // of the whole blob
+};
+
+// Reads a blob in each of its encodings: the envelope as a ContentInfo in id-data, as EnvelopedData
+// in an OCTET STRING. Its signature is verified, and SHA-1 of the user's certificate must be its
+// attribute 21.16; whether the signer is an officer is for require_officer(). Throws malformed,
+// mismatch.
+RecoveryBlob read_blob(ByteView content, const std::string& input);
+
+// Throws refused unless the blob was signed by one of the officers' certificates.
+void require_officer(const RecoveryBlob& blob, std::span<const ossl::Certificate> officers,
+                     const std::string& input);
+
+// The certificate of a recipient among those that came with the blob; nullptr when it is not there.
+X509* certificate_of(const RecoveryBlob& blob, const Recipient& recipient);
+
+}  // namespace hsmith::recovery

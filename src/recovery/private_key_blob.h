@@ -1,0 +1,23 @@
+// Private keys as Windows writes them: CryptoAPI's PRIVATEKEYBLOB and the blobs of CNG.
+#pragma once
+
+#include <string>
+
+#include "src/base/bytes.h"
+#include "src/base/secret.h"
+#include "src/ossl/handles.h"
+
+namespace hsmith::recovery {
+
+// The plaintext under which a key is archived: RSA as a PRIVATEKEYBLOB ([MS-WCCE] 2.2.2.9.1, which
+// `certutil -recoverkey` reads), EC as PKCS#8. Throws unsupported for any other key.
+Secret archived_form(const EVP_PKEY* key);
+
+// A private key in any form that is met in archives: PRIVATEKEYBLOB, CNG's RSA2, RSA3 and ECK2,
+// ECK4, ECK6, and PKCS#8, PKCS#1 and RFC 5915. Numbers of CNG are tried in both byte orders, since
+// documents disagree: `expected`, the public half that the key must have, decides. The key is
+// proved (pair_problem). Throws malformed, mismatch with what does not fit, refused for a
+// PRIVATEKEYBLOB of a signature key.
+ossl::PKey read_archived_key(ByteView plaintext, EVP_PKEY* expected, const std::string& input);
+
+}  // namespace hsmith::recovery

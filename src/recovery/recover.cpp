@@ -1,0 +1,38 @@
+#include "src/recovery/recover.h"
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/recovery/agents.h"
+#include "src/recovery/private_key_blob.h"
+#include "src/x509/certificate.h"
+#include "src/x509/name.h"
+
+namespace hsmith::recovery {
+
+ossl::PKey open_blob(const RecoveryBlob& blob, const Recipient& recipient, ossl::RemoteKey& agent,
+                     const std::string& input) {
+  const ossl::DecryptedKey content_key = agent.decrypt_key(
+      encryption_of(recipient.ability), recipient.encrypted_key, content_key_size(blob.envelope));
+  EVP_PKEY* expected = x509::public_key_of(blob.user.get());
+  try {
+    const Secret plaintext = open_envelope(blob.envelope, content_key.key);
+    return read_archived_key(plaintext.reveal(), expected, input);
+  } catch (const Error&) {
+    throw Error(Kind::mismatch,
+                fmt::format("recover from {}: what comes out is not the key of its certificate: "
+                            "the blob was changed, or is not for this agent",
+                            input));
+  }
+}
+
+Pfx pfx_of(const RecoveryBlob& blob, ossl::PKey key) {
+  Pfx pfx;
+  const std::string name = x509::last_value(X509_get_subject_name(blob.user.get()), "CN");
+  pfx.keys.push_back({std::move(key), name});
+  for (auto& link : x509::order_chain(blob.user.get(), blob.others))
+    pfx.certificates.push_back({std::move(link), pfx.certificates.empty() ? name : ""});
+  return pfx;
+}
+
+}  // namespace hsmith::recovery

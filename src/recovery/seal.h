@@ -1,0 +1,38 @@
+// Seals: what one change of an archive made, as signed JSON.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "src/recovery/archive.h"
+
+namespace hsmith::recovery {
+
+struct Seal {
+  std::int64_t number = 0;
+  std::string previous;  // SHA-256 of the content of the seal before, hex; "" for the first
+  std::time_t time = 0;
+  std::int64_t settings_seal = 0;  // the newest seal that has settings, perhaps this one
+  std::optional<Settings> settings;
+  std::map<std::int64_t, std::string> keys;  // fingerprints of new and of rewrapped rows
+  std::size_t new_keys = 0;
+};
+
+// SHA-256 over all of a row but the seal's number, hex.
+std::string fingerprint(const KeyRow& key);
+
+// Verifies the signature and reads it. Throws mismatch, malformed.
+Seal checked_seal(const Archive& archive, const SealRow& row);
+// The settings that a seal holds; throws mismatch when it holds none.
+Settings settings_at(Archive& archive, std::int64_t seal);
+
+// The next seal, signed, its signature verified with the pinned certificate. Throws mismatch when
+// the key is another one.
+SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::RemoteKey& seal_key,
+                  std::time_t now);
+
+// A certificate that a change brings along, or that is there already.
+ossl::Certificate change_certificate(Archive& archive, const ArchiveChange& change,
+                                     ByteView sha256);
+
+}  // namespace hsmith::recovery
