@@ -199,8 +199,7 @@ bool same_content(const std::string& file, ByteView content) {
 }
 
 CertificateVerdict validate(X509* certificate, const Validation& validation) {
-  const x509::Verdict verdict =
-      x509::verify_path(certificate, validation.untrusted, validation.anchors, validation.path);
+  const x509::Verdict verdict = verify(certificate, validation.trust, validation.path);
   CertificateVerdict result{"", verdict.revocation_checked};
   if (!verdict.ok) {
     const auto& problems = verdict.problems;
@@ -231,7 +230,7 @@ Outcome verify_message(const MessageToVerify& message, const ExpectedSigner& exp
   }
   if (validation) {
     for (const ossl::Certificate& one : verified.certificates)
-      validation->untrusted.push_back(ossl::share(one.get()));
+      validation->trust.untrusted.push_back(ossl::share(one.get()));
   }
   const Report report = report_of(verified, expected, validation);
   const std::string problem = problem_of(message, verified, report);

@@ -4,9 +4,9 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "cli/context.h"
+#include "cli/trust.h"
 #include "src/ossl/handles.h"
 #include "src/x509/path.h"
 
@@ -28,8 +28,7 @@ struct ExpectedSigner {
 
 // How certificates are validated; without it they are not.
 struct Validation {
-  std::vector<ossl::Certificate> anchors;
-  std::vector<ossl::Certificate> untrusted;
+  Trust trust;
   x509::PathOptions path;
 };
 // "" when the certificate is good for signatures now; else why not.

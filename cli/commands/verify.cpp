@@ -1,7 +1,6 @@
 // hsmith verify: a raw signature against a key, a certificate or a public key file; a CMS, S/MIME
 // or JWS message with the certificates that it brings along.
 #include <CLI/CLI.hpp>
-#include <ctime>
 #include <fmt/format.h>
 #include <iterator>
 #include <optional>
@@ -9,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/message_verification.h"
 #include "cli/signature_options.h"
+#include "cli/trust.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/cms/content_info.h"
@@ -25,9 +25,7 @@ struct Options {
   std::string key;
   std::string certificate;
   std::string public_key;
-  std::vector<std::string> trust;
-  std::vector<std::string> untrusted;
-  std::string at;
+  TrustOptions trust;
   std::string purpose;
   x509::PathOptions path;
   SignatureOptions signature;
@@ -63,48 +61,16 @@ ExpectedSigner expected_signer(const Options& options, Context& context) {
   return expected;
 }
 
-// Debian's bundle of the system's anchors (package ca-certificates).
-constexpr char kSystemAnchors[] = "/etc/ssl/certs/ca-certificates.crt";
-
-std::vector<ossl::Certificate> anchors_of(const Options& options, const Context& context) {
-  const auto& files = options.trust.empty() ? context.config.trust_anchors : options.trust;
-  if (files.empty()) {
-    throw Error(Kind::usage, "verify: nothing is trusted")
-        .hint("add --trust FILE, --trust system, or [trust] anchors in the configuration");
-  }
-  std::vector<ossl::Certificate> anchors;
-  for (const std::string& file : files) {
-    const std::string path = file == "system" ? kSystemAnchors : file;
-    for (ossl::Certificate& anchor : x509::read_anchors(read_file(path), quoted(path)))
-      anchors.push_back(std::move(anchor));
-  }
-  return anchors;
-}
-
-std::time_t time_of_check(const std::string& at) {
-  if (at.empty()) return std::time(nullptr);
-  const auto time = parse_time(at);
-  if (!time) {
-    throw Error(Kind::usage, fmt::format("--at {}: not a time", quoted(at)))
-        .hint("write it as 2026-03-15T12:00:00Z");
-  }
-  return *time;
-}
-
 // nullopt: nothing is trusted, neither by option nor by the configuration.
 std::optional<Validation> validation_of(const Options& options, SignatureFormat format,
                                         const Context& context) {
-  if (options.trust.empty() && context.config.trust_anchors.empty()) {
-    const bool asked = !options.untrusted.empty() || !options.at.empty() ||
+  if (options.trust.trust.empty() && context.config.trust_anchors.empty()) {
+    const bool asked = !options.trust.untrusted.empty() || !options.trust.at.empty() ||
+                       !options.trust.crls.empty() || options.trust.require_crl ||
                        !options.purpose.empty() || !options.path.emails.empty();
     if (!asked) return std::nullopt;
   }
-  Validation validation{anchors_of(options, context), {}, options.path};
-  for (const std::string& file : options.untrusted) {
-    for (ossl::Certificate& one : x509::read_certificates(read_file(file), quoted(file)))
-      validation.untrusted.push_back(std::move(one));
-  }
-  validation.path.time = time_of_check(options.at);
+  Validation validation{read_trust(options.trust, context), options.path};
   // Mail is signed by certificates for mail.
   const char* usual = format == SignatureFormat::smime ? "email" : "any";
   validation.path.purpose = x509::purpose_named(options.purpose.empty() ? usual : options.purpose);
@@ -141,7 +107,7 @@ std::string verdict_text(const Options& options, bool good, const std::string& p
 // The chain that may follow the signer's certificate in its file.
 void add_chain(const Options& options, Validation& validation) {
   auto chain = x509::read_certificates(read_file(options.certificate), quoted(options.certificate));
-  std::move(chain.begin() + 1, chain.end(), std::back_inserter(validation.untrusted));
+  std::move(chain.begin() + 1, chain.end(), std::back_inserter(validation.trust.untrusted));
 }
 
 // What does not verify may be no signature at all. A raw one can look like anything, so this is
@@ -212,7 +178,8 @@ Outcome run(const Options& options, Context& context) {
   if (!options.output.empty()) check_output(options.output, context.replace());
   const Bytes signature = cms::read_message_file(options.signature_file, may_be_message);
   const SignatureFormat format = format_of(signature);
-  if (format == SignatureFormat::raw && !options.trust.empty() && options.certificate.empty()) {
+  if (format == SignatureFormat::raw && !options.trust.trust.empty() &&
+      options.certificate.empty()) {
     throw Error(Kind::usage,
                 "--trust: only a certificate can be validated; name the signer with --cert");
   }
@@ -233,11 +200,7 @@ void add_verify(CLI::App& command, Context& context) {
                      "Signer: label, id:HEX or PKCS#11 URI of a key on a token");
   command.add_option("--cert", options->certificate, "Signer: a certificate file");
   command.add_option("--public", options->public_key, "Signer: a public key file (PEM or DER)");
-  command.add_option("--trust", options->trust, "File of trusted roots, or system")
-      ->allow_extra_args(false);
-  command.add_option("--untrusted", options->untrusted, "File of intermediates")
-      ->allow_extra_args(false);
-  command.add_option("--at", options->at, "Time of the check, RFC 3339 (default: now)");
+  add_trust_options(command, options->trust);
   command.add_option("--purpose", options->purpose,
                      "As of cert verify (default: email for S/MIME, else any)");
   command
@@ -255,7 +218,7 @@ void add_verify(CLI::App& command, Context& context) {
                      "What was signed, where the signature does not hold it");
   command.footer(
       "Examples:\n  hsmith verify --key web release.tar.gz.sig release.tar.gz\n"
-      "  hsmith verify --trust ca.crt release.tar.gz.p7s release.tar.gz");
+      "  hsmith verify --trust ca.crt --crl ca.crl release.tar.gz.p7s release.tar.gz");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });
