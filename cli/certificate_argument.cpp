@@ -10,6 +10,9 @@
 namespace hsmith::cli {
 namespace {
 
+// Debian's bundle of the system's anchors (package ca-certificates).
+constexpr char kSystemAnchors[] = "/etc/ssl/certs/ca-certificates.crt";
+
 NamedCertificate from_file(const std::string& argument) {
   const std::string path = tokens::file_path(argument);
   return {x509::read_certificate(read_file(path), quoted(path)), quoted(path)};
@@ -46,6 +49,25 @@ NamedCertificate certificate_argument(Context& context, const std::string& argum
     if (file_is_there && absent) return from_file(argument);
     throw;
   }
+}
+
+std::vector<ossl::Certificate> read_certificate_files(const std::vector<std::string>& files) {
+  std::vector<ossl::Certificate> all;
+  for (const std::string& file : files) {
+    for (ossl::Certificate& one : x509::read_certificates(read_file(file), quoted(file)))
+      all.push_back(std::move(one));
+  }
+  return all;
+}
+
+std::vector<ossl::Certificate> read_anchors(const std::vector<std::string>& files) {
+  std::vector<ossl::Certificate> all;
+  for (const std::string& name : files) {
+    const std::string file = name == "system" ? kSystemAnchors : name;
+    for (ossl::Certificate& one : x509::read_anchors(read_file(file), quoted(file)))
+      all.push_back(std::move(one));
+  }
+  return all;
 }
 
 }  // namespace hsmith::cli

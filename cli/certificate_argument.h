@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/context.h"
 #include "src/ossl/handles.h"
@@ -20,5 +21,10 @@ struct NamedCertificate {
 // then holds it.
 NamedCertificate certificate_argument(Context& context, const std::string& argument,
                                       std::optional<tokens::OpenToken>& token);
+
+// All certificates of files, in their order.
+std::vector<ossl::Certificate> read_certificate_files(const std::vector<std::string>& files);
+// The same for files of trusted roots, where "system" is the system's own.
+std::vector<ossl::Certificate> read_anchors(const std::vector<std::string>& files);
 
 }  // namespace hsmith::cli

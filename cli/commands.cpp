@@ -20,9 +20,14 @@ void add_cert_export(CLI::App& command, Context& context);
 void add_cert_install(CLI::App& command, Context& context);
 void add_cert_list(CLI::App& command, Context& context);
 void add_cert_match(CLI::App& command, Context& context);
+void add_cert_repair(CLI::App& command, Context& context);
 void add_cert_retire(CLI::App& command, Context& context);
 void add_cert_show(CLI::App& command, Context& context);
 void add_cert_verify(CLI::App& command, Context& context);
+void add_chain_install(CLI::App& command, Context& context);
+void add_chain_list(CLI::App& command, Context& context);
+void add_chain_remove(CLI::App& command, Context& context);
+void add_chain_show(CLI::App& command, Context& context);
 void add_completion(CLI::App& command, Context& context);
 void add_decrypt(CLI::App& command, Context& context);
 void add_crl_check(CLI::App& command, Context& context);
@@ -79,6 +84,7 @@ constexpr Noun kNouns[] = {
     {"pfx", "Look into PKCS#12 files, check and merge them"},
     {"renew", "Ask for the successor of a certificate in service"},
     {"crl", "Keep revocation lists, and look certificates up in them"},
+    {"chain", "Keep the certificates of authorities between keys and roots"},
     {"log", "Show, sign and verify the audit log"},
     {"doctor", "Find what stands in the way, finish what was interrupted"},
     {"sign", "Sign files with a key on a token"},
@@ -141,6 +147,11 @@ constexpr Command kCommands[] = {
     {"crl", "install", "Verify revocation lists and keep them", add_crl_install},
     {"crl", "list", "List the revocation lists that are kept", add_crl_list},
     {"crl", "check", "Say whether a certificate is revoked", add_crl_check},
+    {"cert", "repair", "Link certificates and keys anew by public key", add_cert_repair},
+    {"chain", "install", "Install intermediate and cross-certificates", add_chain_install},
+    {"chain", "list", "List the certificates that chains are made of", add_chain_list},
+    {"chain", "show", "Show every path from a certificate to every root", add_chain_show},
+    {"chain", "remove", "Remove an authority's certificate", add_chain_remove},
     {"log", "show", "Show the audit log", add_log_show},
     {"log", "checkpoint", "Sign the end of the audit log", add_log_checkpoint},
     {"log", "verify", "Verify the audit log", add_log_verify},

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/certificate_argument.h"
 #include "cli/changes.h"
 #include "cli/key_output.h"
 #include "cli/pending.h"
@@ -36,15 +37,6 @@ struct Inputs {
   std::vector<Certificate> chain;  // from --chain, and CA certificates among the files
 };
 
-std::vector<Certificate> read_all(const std::vector<std::string>& files) {
-  std::vector<Certificate> all;
-  for (const std::string& file : files) {
-    for (Certificate& certificate : x509::read_certificates(read_file(file), quoted(file)))
-      all.push_back(std::move(certificate));
-  }
-  return all;
-}
-
 Inputs read_inputs(const InstallOptions& options, Context& context) {
   Inputs inputs;
   std::string authority;
@@ -59,7 +51,7 @@ Inputs read_inputs(const InstallOptions& options, Context& context) {
       }
     }
   }
-  for (Certificate& certificate : read_all(options.chain))
+  for (Certificate& certificate : read_certificate_files(options.chain))
     inputs.chain.push_back(std::move(certificate));
   if (inputs.leaves.empty()) {
     throw Error(
@@ -72,20 +64,6 @@ Inputs read_inputs(const InstallOptions& options, Context& context) {
     context.tell(
         "certificates of authorities among the files serve to verify and are not installed");
   return inputs;
-}
-
-void check_time(const Leaf& leaf, Context& context) {
-  const std::time_t now = std::time(nullptr);
-  if (leaf.facts.not_after < now) {
-    throw Error(Kind::refused, fmt::format("install the certificate of {}: it expired on {}",
-                                           leaf.facts.subject, rfc3339(leaf.facts.not_after)));
-  }
-  if (leaf.facts.not_before > now) {
-    context.warn(fmt::format("the certificate of {} is not valid before {}", leaf.facts.subject,
-                             rfc3339(leaf.facts.not_before)));
-  }
-  if (const auto problem = x509::too_long_lifetime(leaf.facts))
-    context.warn(fmt::format("the certificate of {}: {}", leaf.facts.subject, *problem));
 }
 
 std::string first_problem(const x509::Verdict& verdict) {
@@ -136,6 +114,15 @@ struct Job {
   const std::string& label() const { return succession ? succession->name : key->label; }
 };
 
+// A second copy would make every name of it ambiguous.
+void refuse_copy(const Leaf& leaf, const tokens::TokenCertificate& there) {
+  throw Error(Kind::exists, fmt::format("install the certificate of {}: it is there, but under "
+                                        "another label or id than its key",
+                                        leaf.facts.subject))
+      .hint("link it with: hsmith cert repair")
+      .candidates({there.uri});
+}
+
 // With the user logged in the private key proves that it fits.
 Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Leaf& leaf) {
   X509* certificate = leaf.certificate.get();
@@ -143,8 +130,11 @@ Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, 
   Job job{
       .leaf = &leaf, .key = &key, .succession = succession_of(token, inventory, key, certificate)};
   const Bytes der = x509::certificate_der(certificate);
-  for (const auto& there : tokens::objects_of(inventory, key).certificates)
-    job.there |= there.der == der && tokens::is_beside(token, there, key);
+  for (const auto& there : tokens::objects_of(inventory, key).certificates) {
+    if (there.der != der) continue;
+    if (!tokens::is_beside(token, there, key)) refuse_copy(leaf, there);
+    job.there = true;
+  }
   if (!job.there && token.login == tokens::Login::user &&
       !tokens::holds_private_half(token, key, x509::public_key_of(certificate))) {
     throw Error(Kind::mismatch,
@@ -178,6 +168,28 @@ void install_one(const tokens::OpenToken& token, const tokens::Inventory& invent
 
 }  // namespace
 
+void check_usable(X509* certificate, const x509::CertificateFacts& facts) {
+  constexpr std::time_t kClocksDiffer = 300;
+  const std::string doing = fmt::format("install the certificate of {}", facts.subject);
+  const std::time_t now = std::time(nullptr);
+  if (facts.not_after < now) {
+    throw Error(Kind::refused,
+                fmt::format("{}: it expired on {}", doing, rfc3339(facts.not_after)));
+  }
+  if (facts.not_before > now + kClocksDiffer) {
+    throw Error(Kind::refused,
+                fmt::format("{}: it is not valid before {}", doing, rfc3339(facts.not_before)))
+        .hint("install it when that time has come; hsmith doctor looks at the clock");
+  }
+  const auto unknown = x509::unknown_critical_extensions(certificate);
+  if (!unknown.empty()) {
+    throw Error(Kind::refused, fmt::format("{}: it has a critical extension that programs do not "
+                                           "know ({}), so none accepts it",
+                                           doing, unknown.front()))
+        .hint("1.3.6.1.4.1.11129.2.4.3 marks a pre-certificate: ask for the certificate itself");
+  }
+}
+
 void add_install_options(CLI::App& command, InstallOptions& options) {
   command.add_option("FILE", options.files, "Certificates: PEM, DER, PKCS#7; - is standard input")
       ->required();
@@ -194,7 +206,9 @@ void add_install_options(CLI::App& command, InstallOptions& options) {
 Outcome install_certificates(const InstallOptions& options, Context& context) {
   const Inputs inputs = read_inputs(options, context);
   for (const Leaf& leaf : inputs.leaves) {
-    check_time(leaf, context);
+    check_usable(leaf.certificate.get(), leaf.facts);
+    if (const auto problem = x509::too_long_lifetime(leaf.facts))
+      context.warn(fmt::format("the certificate of {}: {}", leaf.facts.subject, *problem));
     check_chain(leaf, inputs, options);
   }
   const tokens::Reach way = reach(context);

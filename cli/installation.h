@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/context.h"
+#include "src/x509/certificate.h"
 
 namespace CLI {
 class App;
@@ -18,6 +19,10 @@ struct InstallOptions {
   std::string trust;
   std::string login_as = "user";
 };
+
+// Throws refused for what nobody should install: expired, not valid yet (by more than the clocks of
+// two machines differ), or with a critical extension that no program knows.
+void check_usable(X509* certificate, const x509::CertificateFacts& facts);
 
 void add_install_options(CLI::App& command, InstallOptions& options);
 

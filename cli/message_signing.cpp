@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 
+#include "cli/chain_store.h"
 #include "cli/message_verification.h"
 #include "src/base/error.h"
 #include "src/base/files.h"
@@ -14,6 +15,7 @@
 #include "src/cms/jws.h"
 #include "src/cms/smime.h"
 #include "src/x509/certificate.h"
+#include "src/x509/chain.h"
 #include "src/x509/input.h"
 #include "tokens/certificates.h"
 
@@ -55,18 +57,11 @@ void check_certificate(X509* certificate, const std::string& name, const Message
   }
 }
 
-// The intermediates between the certificate and its root, as far as the token has them.
-std::vector<ossl::Certificate> intermediates(X509* leaf, const tokens::Inventory& inventory) {
-  std::vector<ossl::Certificate> others;
-  for (const tokens::TokenCertificate& there : inventory.certificates) {
-    try {
-      others.push_back(x509::certificate_from_der(there.der, there.uri));
-    } catch (const Error&) {  // what cannot be read is no link of a chain
-    }
-  }
-  std::vector<ossl::Certificate> chain = x509::order_chain(leaf, others);
+// The intermediates between the certificate and its root, as far as they are here.
+std::vector<ossl::Certificate> intermediates(X509* leaf, const tokens::Inventory& inventory,
+                                             Context& context) {
+  auto chain = x509::server_chain(leaf, chain_pool(inventory, context), std::time(nullptr));
   chain.erase(chain.begin());
-  if (!chain.empty() && x509::certificate_facts(chain.back().get()).self_issued) chain.pop_back();
   return chain;
 }
 
@@ -183,7 +178,7 @@ MessageSigner message_signer(const tokens::OpenToken& token, const tokens::Key& 
         .hint("hsmith cert repair links certificates by their public keys");
   }
   check_certificate(signer.certificate.get(), found.uri, options, context);
-  if (options.chain) signer.chain = intermediates(signer.certificate.get(), inventory);
+  if (options.chain) signer.chain = intermediates(signer.certificate.get(), inventory, context);
   return signer;
 }
 

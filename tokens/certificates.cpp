@@ -22,22 +22,53 @@ CertificateFields fields_of(X509* certificate) {
           .serial = ossl::der_of(i2d_ASN1_INTEGER, X509_get0_serialNumber(certificate))};
 }
 
+// Some tokens label certificates themselves.
+bool has_names(const OpenToken& token, const TokenCertificate& certificate,
+               const std::string& label, ByteView id) {
+  return equal(certificate.id, id) &&
+         (certificate.label == label || quirks_of(token.info).fixed_labels);
+}
+
 // The object as it stands on the token must be what was sent.
-void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const Key& key, const Bytes& der) {
+void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::string& label,
+               ByteView id, const Bytes& der) {
   const TokenCertificate found = read_certificate(token, handle);
-  if (found.der == der && is_beside(token, found, key)) return;
+  if (found.der == der && has_names(token, found, label, id)) return;
   throw Error(Kind::token_failed, "the token did not keep it as it was sent");
 }
 
-// What a failed installation left: certificates with the key's id that were not there before.
-void remove_leftovers(const OpenToken& token, const Inventory& before, const Key& key) {
+// What a failed installation left: certificates with its id that were not there before.
+void remove_leftovers(const OpenToken& token, const Inventory& before, ByteView id) {
   pkcs11::Template same_id;
-  same_id.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, key.id);
+  same_id.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, id);
   for (const CK_OBJECT_HANDLE handle : token.session->find(same_id, kMostCandidates)) {
     const auto was_there = [&](const TokenCertificate& old) { return old.handle == handle; };
     const bool old = std::any_of(before.certificates.begin(), before.certificates.end(), was_there);
     if (!old) token.session->destroy(handle);
   }
+}
+
+Installed install_as(const OpenToken& token, const Inventory& inventory, const std::string& label,
+                     ByteView id, X509* certificate, const std::string& name) {
+  const CertificateFields fields = fields_of(certificate);
+  for (const TokenCertificate& there : inventory.certificates) {
+    if (there.der == fields.value && has_names(token, there, label, id)) return Installed::before;
+  }
+  try {
+    const CK_OBJECT_HANDLE handle = token.session->create(certificate_template(fields, label, id));
+    read_back(token, handle, label, id, fields.value);
+  } catch (const Error& error) {
+    const Error outer = error.during(fmt::format("install the certificate of {}", name));
+    try {
+      remove_leftovers(token, inventory, id);
+    } catch (const Error&) {
+      throw outer.during("what was begun could not be removed").unfinished();
+    }
+    // In a place there may be something else now than before.
+    if (quirks_of(token.info).has_places()) throw Error(outer).unfinished();
+    throw outer;
+  }
+  return Installed::now;
 }
 
 }  // namespace
@@ -118,8 +149,7 @@ bool is_placeholder(const OpenToken& token, const TokenCertificate& certificate)
 }
 
 bool is_beside(const OpenToken& token, const TokenCertificate& certificate, const Key& key) {
-  return certificate.id == key.id &&
-         (certificate.label == key.label || quirks_of(token.info).fixed_labels);
+  return has_names(token, certificate, key.label, key.id);
 }
 
 void check_may_install(const OpenToken& token) {
@@ -132,26 +162,13 @@ void check_may_install(const OpenToken& token) {
 
 Installed install(const OpenToken& token, const Inventory& inventory, const Key& key,
                   X509* certificate) {
-  const CertificateFields fields = fields_of(certificate);
-  for (const TokenCertificate& there : inventory.certificates) {
-    if (there.der == fields.value && is_beside(token, there, key)) return Installed::before;
-  }
-  try {
-    const CK_OBJECT_HANDLE handle =
-        token.session->create(certificate_template(fields, key.label, key.id));
-    read_back(token, handle, key, fields.value);
-  } catch (const Error& error) {
-    const Error outer = error.during(fmt::format("install the certificate of {}", key.uri));
-    try {
-      remove_leftovers(token, inventory, key);
-    } catch (const Error&) {
-      throw outer.during("what was begun could not be removed").unfinished();
-    }
-    // In a place there may be something else now than before.
-    if (quirks_of(token.info).has_places()) throw Error(outer).unfinished();
-    throw outer;
-  }
-  return Installed::now;
+  return install_as(token, inventory, key.label, key.id, certificate, key.uri);
+}
+
+Installed install_beside_no_key(const OpenToken& token, const Inventory& inventory,
+                                const std::string& label, ByteView id, X509* certificate) {
+  return install_as(token, inventory, label, id, certificate,
+                    object_uri(token, label, id, ObjectType::cert));
 }
 
 TokenCertificate find_one_certificate(const OpenToken& token, const Selector& selector) {

@@ -35,6 +35,11 @@ enum class Installed { now, before };
 Installed install(const OpenToken& token, const Inventory& inventory, const Key& key,
                   X509* certificate);
 
+// The same for a certificate without a key here, with a label and an id of its own. Throws
+// token_full when the token has no room.
+Installed install_beside_no_key(const OpenToken& token, const Inventory& inventory,
+                                const std::string& label, ByteView id, X509* certificate);
+
 // The certificate that the selector names: exactly one, or not_found / ambiguous with URIs.
 TokenCertificate find_one_certificate(const OpenToken& token, const Selector& selector);
 

@@ -1,12 +1,14 @@
-// hsmith cert export: a certificate from the token to a file, with its chain where the token has
-// it.
+// hsmith cert export: a certificate from the token to a file, alone or with its chain.
 #include <CLI/CLI.hpp>
+#include <ctime>
 #include <fmt/format.h>
 
+#include "cli/chain_store.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
+#include "src/x509/chain.h"
 #include "tokens/certificates.h"
 
 namespace hsmith::cli {
@@ -19,21 +21,24 @@ struct Options {
   bool chain = false;
 };
 
-// The certificate alone, or with the issuers that the token has, in the order that servers want.
+// The certificate alone, or with its issuers from the token and the state folder, in the order that
+// servers want and without the root.
 std::vector<ossl::Certificate> to_export(const tokens::OpenToken& token, const Options& options,
-                                         const tokens::Selector& selector) {
+                                         const tokens::Selector& selector, Context& context) {
   const tokens::TokenCertificate found = tokens::find_one_certificate(token, selector);
   std::vector<ossl::Certificate> list;
   list.push_back(x509::certificate_from_der(found.der, found.uri));
   if (!options.chain) return list;
-  std::vector<ossl::Certificate> others;
-  for (const tokens::TokenCertificate& there : tokens::take_inventory(token).certificates) {
-    try {
-      others.push_back(x509::certificate_from_der(there.der, there.uri));
-    } catch (const Error&) {  // what cannot be read is no link of a chain
-    }
+  const auto pool = chain_pool(tokens::take_inventory(token), context);
+  auto chain = x509::server_chain(list.front().get(), pool, std::time(nullptr));
+  X509* leaf = list.front().get();
+  if (chain.size() == 1 && !x509::is_issued_by(leaf, leaf)) {
+    context.warn(
+        fmt::format("the issuer of {} is not here, so there is no chain: hsmith chain "
+                    "install FILE",
+                    found.uri));
   }
-  return x509::order_chain(list.front().get(), others);
+  return chain;
 }
 
 Bytes content_of(const std::vector<ossl::Certificate>& list, const std::string& format) {
@@ -50,7 +55,7 @@ Outcome run(const Options& options, Context& context) {
   check_output(options.output, context.replace());
   const tokens::Selector selector = tokens::parse_selector(options.certificate);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
-  const auto list = to_export(token, options, selector);
+  const auto list = to_export(token, options, selector, context);
   const Bytes content = content_of(list, options.format);
   if (context.options.plan) return planned({{Change::Kind::create, "file " + options.output}});
   Outcome outcome;
@@ -78,7 +83,8 @@ void add_cert_export(CLI::App& command, Context& context) {
       .add_option("CERT", options->certificate,
                   "Label, id:HEX or PKCS#11 URI of a certificate on the token")
       ->required();
-  command.add_flag("--chain", options->chain, "With the issuers that the token has");
+  command.add_flag("--chain", options->chain,
+                   "With its issuers, without the root, in the order that servers want");
   command.add_option("--format", options->format, "pem, der or p7b (default pem)")
       ->check(CLI::IsMember({"pem", "der", "p7b"}));
   command.add_option("-o,--output", options->output, "File to write (default: standard output)");

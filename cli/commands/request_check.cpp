@@ -8,6 +8,7 @@
 #include "src/x509/lint.h"
 #include "src/x509/profile.h"
 #include "src/x509/request.h"
+#include "src/x509/weak_key_list.h"
 
 namespace hsmith::cli {
 namespace {
@@ -22,7 +23,10 @@ Outcome run(const Options& options, Context& context) {
   if (!options.profile.empty())
     profile = x509::load_profile(options.profile, profile_folder(context));
   const ossl::Request request = x509::parse_request(read_file(options.file), quoted(options.file));
-  const auto findings = x509::lint_request(request.get(), profile ? &*profile : nullptr);
+  auto findings = x509::lint_request(request.get(), profile ? &*profile : nullptr);
+  for (x509::Finding& finding :
+       x509::debian_weakness(x509::public_key_of(request.get()), x509::kWeakKeyLists))
+    findings.push_back(std::move(finding));
   Outcome outcome;
   outcome.exit = x509::has_errors(findings) ? 3 : 0;
   outcome.data = {{"acceptable", outcome.exit == 0}, {"findings", findings_json(findings)}};

@@ -18,6 +18,8 @@
 namespace hsmith::cli {
 namespace {
 
+constexpr std::size_t kTemplateLimit = 1u << 20;
+
 struct Options {
   std::string name;
   std::string key_type;
@@ -70,7 +72,7 @@ struct Wanted {
 x509::RequestTemplate template_of(const Options& options) {
   x509::RequestTemplate wanted;
   if (!options.template_file.empty()) {
-    wanted = x509::parse_request_template(read_file(options.template_file), options.template_file);
+    wanted = x509::parse_request_template(read_file(options.template_file, kTemplateLimit), options.template_file);
   }
   if (ossl::Name subject = subject_of(options)) wanted.subject = std::move(subject);
   if (!wanted.subject) wanted.subject = x509::name_from_parts({});

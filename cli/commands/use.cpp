@@ -1,14 +1,17 @@
 // hsmith use: the configuration for a program that is to use a key on a token.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <ctime>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cli/chain_store.h"
 #include "cli/commands.h"
 #include "cli/programs.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
+#include "src/x509/chain.h"
 #include "tokens/interop.h"
 
 namespace hsmith::cli {
@@ -75,17 +78,10 @@ void check_options(const Options& options, const Context& context) {
 }
 
 // Of the certificates of the key the one that is valid longest, and what issued it as far as that
-// is on the token, without the root.
+// is here, without the root.
 std::string certificates_pem(const std::string& program, const tokens::Inventory& inventory,
-                             const tokens::Key& key) {
-  std::vector<ossl::Certificate> all;
-  for (const tokens::TokenCertificate& stored : inventory.certificates) {
-    try {
-      all.push_back(x509::certificate_from_der(stored.der, stored.uri));
-    } catch (const Error&) {  // one that cannot be read is not the one that is looked for
-      continue;
-    }
-  }
+                             const tokens::Key& key, Context& context) {
+  const std::vector<ossl::Certificate> all = chain_pool(inventory, context);
   X509* leaf = nullptr;
   const ossl::PKey public_key = tokens::public_key_of(inventory, key);
   for (const ossl::Certificate& one : all) {
@@ -102,11 +98,7 @@ std::string certificates_pem(const std::string& program, const tokens::Inventory
                             key.uri))
         .hint("install it with: hsmith request complete FILE");
   }
-  std::vector<ossl::Certificate> chain = x509::order_chain(leaf, all);
-  const bool ends_in_root =
-      chain.size() > 1 && X509_NAME_cmp(X509_get_subject_name(chain.back().get()),
-                                        X509_get_issuer_name(chain.back().get())) == 0;
-  if (ends_in_root) chain.pop_back();
+  const auto chain = x509::server_chain(leaf, all, std::time(nullptr));
   return x509::certificates_pem(chain);
 }
 
@@ -151,7 +143,7 @@ Found find(const Options& options, Context& context) {
   if (!options.user && geteuid() == 0)
     found.key.user = options.program == "apache" ? "www-data" : "root";
   if (options.program != "openssl")
-    found.key.certificates = certificates_pem(options.program, inventory, key);
+    found.key.certificates = certificates_pem(options.program, inventory, key, context);
   return found;
 }
 

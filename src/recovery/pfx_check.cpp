@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
 #include "src/recovery/private_key.h"
 #include "src/x509/certificate.h"
+#include "src/x509/chain.h"
 
 namespace hsmith::recovery {
 namespace {
@@ -57,8 +59,8 @@ void add_strangers(std::vector<Finding>& findings, const Pfx& pfx) {
   std::vector<ossl::Certificate> belonging;
   for (const PfxKey& key : pfx.keys) {
     for (const X509* leaf : certificates_of(pfx, key.key.get())) {
-      for (auto& link : x509::order_chain(const_cast<X509*>(leaf), all))
-        belonging.push_back(std::move(link));
+      for (auto& path : x509::issuer_paths(const_cast<X509*>(leaf), all, {}).paths)
+        std::move(path.chain.begin(), path.chain.end(), std::back_inserter(belonging));
     }
   }
   for (const ossl::Certificate& certificate : all) {

@@ -86,14 +86,6 @@ std::string serial_of(X509* certificate) {
   return ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER ? "-" + digits : digits;
 }
 
-bool signed_by(X509* certificate, X509* issuer) {
-  EVP_PKEY* key = X509_get0_pubkey(issuer);
-  const bool is_issuer = key != nullptr && X509_check_issued(issuer, certificate) == X509_V_OK &&
-                         X509_verify(certificate, key) == 1;
-  ossl::clear_errors();
-  return is_issuer;
-}
-
 bool contains(const std::vector<std::string>& list, const std::string& wanted) {
   return std::find(list.begin(), list.end(), wanted) != list.end();
 }
@@ -207,6 +199,16 @@ bool same_certificate(const X509* a, const X509* b) {
   return equal(ossl::der_of(i2d_X509, a), ossl::der_of(i2d_X509, b));
 }
 
+std::vector<std::string> unknown_critical_extensions(X509* certificate) {
+  std::vector<std::string> unknown;
+  for (int i = 0; i < X509_get_ext_count(certificate); ++i) {
+    X509_EXTENSION* extension = X509_get_ext(certificate, i);
+    if (X509_EXTENSION_get_critical(extension) == 1 && X509_supported_extension(extension) == 0)
+      unknown.push_back(oid_text(X509_EXTENSION_get_object(extension)));
+  }
+  return unknown;
+}
+
 Bytes certificate_der(X509* certificate) { return ossl::der_of(i2d_X509, certificate); }
 
 std::string certificate_pem(X509* certificate) {
@@ -232,22 +234,6 @@ Bytes certificates_p7b(std::span<const ossl::Certificate> certificates) {
                 "add a certificate to the PKCS#7 file");
   }
   return ossl::der_of(i2d_PKCS7, pkcs7.get());
-}
-
-std::vector<ossl::Certificate> order_chain(X509* leaf, std::span<const ossl::Certificate> others) {
-  Certificates chain;
-  chain.push_back(ossl::share(leaf));
-  while (!signed_by(chain.back().get(), chain.back().get())) {
-    const auto next = std::find_if(others.begin(), others.end(), [&](const auto& other) {
-      const bool used = std::any_of(chain.begin(), chain.end(), [&](const auto& one) {
-        return same_certificate(one.get(), other.get());
-      });
-      return !used && signed_by(chain.back().get(), other.get());
-    });
-    if (next == others.end()) break;
-    chain.push_back(ossl::share(next->get()));
-  }
-  return chain;
 }
 
 std::vector<std::string> differences_from_request(X509* certificate, X509_REQ* request) {

@@ -52,15 +52,14 @@ EVP_PKEY* public_key_of(X509* certificate);
 std::string certificate_sha256(X509* certificate);
 bool same_certificate(const X509* a, const X509* b);
 
+// Dotted OIDs of critical extensions that neither OpenSSL nor hsmith understands.
+std::vector<std::string> unknown_critical_extensions(X509* certificate);
+
 Bytes certificate_der(X509* certificate);
 std::string certificate_pem(X509* certificate);
 std::string certificates_pem(std::span<const ossl::Certificate> certificates);
 // A PKCS#7 file that holds certificates and nothing else (RFC 2315, 9: "degenerate"), DER.
 Bytes certificates_p7b(std::span<const ossl::Certificate> certificates);
-
-// The leaf, then each issuer that signed the one before, as far as `others` go; the rest of
-// `others` is left out. Each certificate once.
-std::vector<ossl::Certificate> order_chain(X509* leaf, std::span<const ossl::Certificate> others);
 
 // What a certificate gives less than, or otherwise than, its request asked: one line each. Empty:
 // all is as asked.

@@ -341,7 +341,8 @@ Bytes der_of(const InfEntry& entry, const Reader& reader) {
     reader.refuse(entry, fmt::format("{}: hsmith reads {{text}}, {{hex}} and Base64",
                                      quoted(text.substr(0, text.find('}') + 1))));
   const auto bytes = parse_base64(text);
-  if (!bytes || bytes->empty()) reader.refuse(entry, "its value is neither {text}, {hex} nor Base64");
+  if (!bytes || bytes->empty())
+    reader.refuse(entry, "its value is neither {text}, {hex} nor Base64");
   return *bytes;
 }
 

@@ -123,7 +123,7 @@ def request_problem(world, name):
 def strange_files(world):
     """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
-    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/")
+    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
 
@@ -326,6 +326,45 @@ class RenewComplete(Flow):
             else f"half renewed: {self.difference(world, seen)}"
 
 
+class ChainInstall(Flow):
+    """A re-issued intermediate takes the place of the old one, on the token or where that has no room in the state folder."""
+    name = "chain install"
+    deletes = True
+    again = {"before": {0}, "done": {0}}
+    nouns = Flow.nouns + ("new.crt", "CN=sub", "object=sub", "chains")
+
+    def prepare(self, world):
+        super().prepare(world)
+        (world.work / "ca.ext").write_text("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n")
+        new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        world.must("openssl", "req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=root", "-days", "30")
+        world.must("openssl", "req", *new_key, "-keyout", "sub.key", "-out", "sub.req", "-subj", "/CN=sub")
+        for name, days in (("old", "10"), ("new", "20")):
+            world.must("openssl", "x509", "-req", "-in", "sub.req", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+                       "-extfile", "ca.ext", "-days", days, "-out", f"{name}.crt")
+        world.must("hsmith", "chain", "install", "old.crt")
+
+    def arguments(self, world):
+        return ["chain", "install", "new.crt"]
+
+    def fingerprint(self, world, name):
+        der = subprocess.run(["openssl", "x509", "-in", world.work / name, "-outform", "DER"], capture_output=True,
+                             check=True).stdout
+        return hashlib.sha256(der).hexdigest()
+
+    def state_of(self, world, seen):
+        old, new = self.fingerprint(world, "old.crt"), self.fingerprint(world, "new.crt")
+        chains = world.state / "chains"
+        on_token = sorted(one["material"] for one in seen["objects"] if one["class"] == "certificate")
+        in_state = sorted(path.stem for path in chains.glob("*.crt"))
+        if self.unchanged(world, seen) and not in_state:
+            return "before"
+        others = [one for one in world.base if one["class"] != "certificate"]
+        same = frozen(others) == frozen(one for one in seen["objects"] if one["class"] != "certificate")
+        whole = same and (chains / "retired" / f"{old}.crt").exists() and on_token + in_state == [new]
+        return "done" if whole else f"half installed: {on_token} on the token, {in_state} in the state folder"
+
+
 class Sign(Flow):
     name = "sign"
     nouns = Flow.nouns + ("note.sig",)
@@ -451,12 +490,14 @@ class Repair(Flow):
 
 def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
-             RequestComplete(), CertInstall(), Renew(), RenewComplete(), Sign(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
+             RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), Sign(), TokenInit(), TokenInitErase(),
+             TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
                Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
                Repair(RequestNewKey(), "kill before C_SignInit 1"),
                Repair(CertInstall(), "kill after C_CreateObject 1"),
-               Repair(RenewComplete(), "kill after C_SetAttributeValue 2")]
+               Repair(RenewComplete(), "kill after C_SetAttributeValue 2"),
+               Repair(ChainInstall(), "kill after C_CreateObject 1")]
     return flows + repairs

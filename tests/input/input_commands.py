@@ -71,6 +71,12 @@ def as_openssl_reads_it(content, data, good):
     return "" if data.get("sha256") == fingerprint else f"openssl reads the certificate {fingerprint}"
 
 
+def as_openssl_reads_the_first(content, data, good):
+    """The same, of the first certificate of a chain."""
+    first = (data.get("certificates") or data["paths"][0]["chain"])[0]
+    return as_openssl_reads_it(content, first, good)
+
+
 COMMANDS = [
     Command("cert show {}", ("web.der", "web.pem"), "a certificate", CERTIFICATES, as_openssl_reads_it),
     Command("cert match {}", ("web.der", "web.pem"), "a certificate", CERTIFICATES,
@@ -83,6 +89,8 @@ COMMANDS = [
     Command("cert verify ./web.pem --trust ca.pem --untrusted {}", ("ca.der",), "a certificate", CERTIFICATES),
     Command("cert verify ./web.pem --trust ca.pem --crl {}", ("ca.crl.der",), "a certificate revocation list", LISTS),
     Command("crl install {} --trust ca.pem", ("ca.crl.der",), "a certificate revocation list", LISTS),
+    Command("chain install {}", ("sub.der",), "a certificate", CERTIFICATES, as_openssl_reads_the_first),
+    Command("chain show {}", ("web.der",), "a certificate", CERTIFICATES, as_openssl_reads_the_first),
     Command("request show {}", ("web.csr", "web.csr.der"), "a certificate request", ("a certificate request",)),
     Command("request check {}", ("web.csr.der",), "a certificate request", ("a certificate request",)),
     Command("verify --public {} note.sig note", ("public.der", "public.pem"), "a public key", ("a public key",)),

@@ -26,6 +26,9 @@ openssl req -config /dev/null -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 
 openssl x509 -in ca.pem -outform der -out ca.der
 for key in web mail; do hsmith key generate $key --type ec:p256 >/dev/null; csr $key; done
 issue web 17; issue mail 18
+printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n' > sub.ext
+openssl req -config /dev/null -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout sub.key -subj /CN=Sub -out sub.csr
+openssl x509 -req -in sub.csr -CA ca.pem -CAkey ca.key -set_serial 19 -days 30 -extfile sub.ext -outform der -out sub.der
 hsmith cert install mail.pem >/dev/null
 hsmith key show mail --json | jq -j .data.uri > key.uri
 hsmith cert list --json | jq -j '.data.certificates[0].uri' > cert.uri
@@ -64,10 +67,10 @@ ssh-keygen -q -t ed25519 -N '' -C x -f ssh.key
 cp /bin/true program
 printf 'x\n' > pw
 chmod 600 pw
-printf '[subject]\ncn = "www.example.com"\n' > template.toml
-printf '[NewRequest]\r\nSubject = "CN=www.example.com"\r\n' > template.inf
 printf 'token = "sandbox"\n' > config.toml
 printf 'description = "x"\n[usage]\nec = ["digitalSignature"]\n[subject]\nrequired = ["CN"]\n' > profile.toml
+printf 'subject = "CN=x"\nsan = ["dns:www.example.com"]\nku = ["digitalSignature"]\n' > template.toml
+printf '[NewRequest]\nSubject = "CN=x"\nKeyUsage = 0x80\n[Extensions]\n2.5.29.17 = "{text}dns=x.example.com"\n' > template.inf
 """
 # Each kind of file, and what a refusal of it calls it.
 KINDS = {

@@ -199,26 +199,6 @@ TEST_F(Certificates, AreShownOnOneLineHoweverHostile) {
             "CN=www.example.com,O=Example Ltd,C=HK,CN=a\\0Ahsmith: all is well\\1B[2J\\00");
 }
 
-TEST_F(Certificates, AreOrderedFromTheLeafUp) {
-  std::vector<ossl::Certificate> others;
-  const Identity stranger = tests::root("CN=Stranger");
-  for (X509* one : {root_->certificate.get(), stranger.certificate.get(), leaf_->certificate.get(),
-                    issuing_->certificate.get()}) {
-    others.push_back(ossl::share(one));
-  }
-  EXPECT_THAT(subjects(order_chain(leaf_->certificate.get(), others)),
-              ElementsAre("www.example.com", "Issuing CA", "Test Root"));
-  EXPECT_THAT(subjects(order_chain(root_->certificate.get(), others)), ElementsAre("Test Root"));
-  EXPECT_THAT(subjects(order_chain(leaf_->certificate.get(), {})), ElementsAre("www.example.com"));
-}
-
-TEST_F(Certificates, AreNotChainedToAnAuthorityOfTheSameNameOnly) {
-  const Identity impostor = tests::authority("CN=Issuing CA,O=Example Ltd,C=HK", *root_);
-  std::vector<ossl::Certificate> others;
-  others.push_back(ossl::share(impostor.certificate.get()));
-  EXPECT_EQ(order_chain(leaf_->certificate.get(), others).size(), 1u);
-}
-
 TEST_F(Certificates, AreComparedWithTheirRequest) {
   std::vector<std::string> notices;
   RequestSpec spec;

@@ -1,5 +1,6 @@
 #include "src/x509/weak_keys.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,8 +14,10 @@
 #include "src/ossl/check.h"
 #include "src/x509/certificate.h"
 #include "src/x509/request.h"
+#include "src/x509/weak_key_list.h"
 #include "tests/support/memory_key.h"
 #include "tests/support/shared_data.h"
+#include "tests/support/temporary_folder.h"
 
 namespace hsmith::x509 {
 namespace {
@@ -180,6 +183,34 @@ TEST(WeakKeys, AreFoundInTheCollection) {
     }
   }
   EXPECT_GE(judged, 14);
+}
+
+// The list's form is that of the package openssl-blacklist; its own line for a key is made here
+// with the program that made the package's: openssl rsa -modulus | sha1sum.
+TEST(WeakKeys, AreFoundInDebiansLists) {
+  const tests::TemporaryFolder folder;
+  const ossl::PKey key = tests::generate_software_key("rsa:2048");
+  const auto codes = [&](const EVP_PKEY* of) {
+    std::vector<std::string> found;
+    for (const Finding& one : debian_weakness(of, folder.path().string()))
+      found.push_back(one.code);
+    return found;
+  };
+  EXPECT_THAT(codes(key.get()), ElementsAre("debian_not_checked"));
+  folder.write("blacklist.RSA-2048", "# a comment\n00000000000000000000\n");
+  EXPECT_THAT(codes(key.get()), IsEmpty());
+
+  BIGNUM* modulus = nullptr;
+  ASSERT_EQ(EVP_PKEY_get_bn_param(key.get(), "n", &modulus), 1);
+  const ossl::BigNumber owned(modulus);
+  const std::unique_ptr<char, ossl::Deleter<ossl::free_openssl>> digits(BN_bn2hex(modulus));
+  folder.write("modulus", "Modulus=" + std::string(digits.get()) + "\n");
+  const std::string list = folder / "blacklist.RSA-2048";
+  const std::string command =
+      "sha1sum < " + (folder / "modulus") + " | cut -c21-40 | tr a-f A-F >> " + list;
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_THAT(codes(key.get()), ElementsAre("debian_weak"));
+  EXPECT_THAT(codes(tests::generate_software_key("ec:p256").get()), IsEmpty());
 }
 
 }  // namespace
