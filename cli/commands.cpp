@@ -15,6 +15,16 @@ void add_archive_restore(CLI::App& command, Context& context);
 void add_archive_set(CLI::App& command, Context& context);
 void add_archive_status(CLI::App& command, Context& context);
 void add_archive_verify(CLI::App& command, Context& context);
+void add_ca_backup(CLI::App& command, Context& context);
+void add_ca_crl(CLI::App& command, Context& context);
+void add_ca_exchange_cert(CLI::App& command, Context& context);
+void add_ca_init(CLI::App& command, Context& context);
+void add_ca_issue(CLI::App& command, Context& context);
+void add_ca_list(CLI::App& command, Context& context);
+void add_ca_renew(CLI::App& command, Context& context);
+void add_ca_restore(CLI::App& command, Context& context);
+void add_ca_revoke(CLI::App& command, Context& context);
+void add_ca_show(CLI::App& command, Context& context);
 void add_cert_delete(CLI::App& command, Context& context);
 void add_cert_export(CLI::App& command, Context& context);
 void add_cert_install(CLI::App& command, Context& context);
@@ -85,6 +95,7 @@ constexpr Noun kNouns[] = {
     {"renew", "Ask for the successor of a certificate in service"},
     {"crl", "Keep revocation lists, and look certificates up in them"},
     {"chain", "Keep the certificates of authorities between keys and roots"},
+    {"ca", "Run a small certification authority whose key is on a token"},
     {"log", "Show, sign and verify the audit log"},
     {"doctor", "Find what stands in the way, finish what was interrupted"},
     {"sign", "Sign files with a key on a token"},
@@ -152,6 +163,17 @@ constexpr Command kCommands[] = {
     {"chain", "list", "List the certificates that chains are made of", add_chain_list},
     {"chain", "show", "Show every path from a certificate to every root", add_chain_show},
     {"chain", "remove", "Remove an authority's certificate", add_chain_remove},
+    {"ca", "init", "Make an authority: its key, certificate and file", add_ca_init},
+    {"ca", "issue", "Issue a certificate for a request", add_ca_issue},
+    {"ca", "revoke", "Revoke a certificate", add_ca_revoke},
+    {"ca", "crl", "Sign the list of revoked certificates", add_ca_crl},
+    {"ca", "exchange-cert", "Give the certificate that keys for an archive are encrypted to",
+     add_ca_exchange_cert},
+    {"ca", "renew", "Renew the authority's certificate", add_ca_renew},
+    {"ca", "backup", "Copy the authority's file, checked; never its key", add_ca_backup},
+    {"ca", "restore", "Bring back an authority's file from a backup", add_ca_restore},
+    {"ca", "list", "List authorities, or what one has issued", add_ca_list},
+    {"ca", "show", "Show or write a certificate that was issued", add_ca_show},
     {"log", "show", "Show the audit log", add_log_show},
     {"log", "checkpoint", "Sign the end of the audit log", add_log_checkpoint},
     {"log", "verify", "Verify the audit log", add_log_verify},

@@ -9,6 +9,7 @@
 #include "cli/declarations.h"
 #include "cli/findings.h"
 #include "src/base/text.h"
+#include "src/ca/store.h"
 #include "src/ossl/algorithms.h"
 #include "src/x509/profile.h"
 #include "tokens/public_names.h"
@@ -31,6 +32,7 @@ enum class Values {
   modules,
   key_types,
   profiles,
+  authorities,
   words
 };
 
@@ -55,6 +57,13 @@ const std::map<std::string, ValuesOf>& values_table() {
         {"--type", {Values::key_types}},
         {"--key-type", {Values::key_types}},
         {"--profile", {Values::profiles}},
+        {"--ca", {Values::authorities}},
+        {"CA", {Values::authorities}},
+        {"--reason",
+         {Values::words,
+          "keyCompromise cACompromise affiliationChanged superseded "
+          "cessationOfOperation certificateHold removeFromCRL privilegeWithdrawn "
+          "aACompromise unspecified"}},
         {"--pin-source", {Values::words, kPinSources}},
         {"--so-pin-source", {Values::words, kPinSources}},
         {"--new-pin-source", {Values::words, kPinSources}},
@@ -69,11 +78,12 @@ const std::map<std::string, ValuesOf>& values_table() {
         {"SHELL", {Values::words, "bash zsh fish"}},
     };
     for (const char* free :
-         {"--slot",    "--module-init", "--cn",    "--o",         "--ou",     "--l",
-          "--st",      "--c",           "--email", "--subject",   "--san",    "--ku",
-          "--eku",     "--ext",         "--host",  "--ip",        "--label",  "--id",
-          "--serial",  "--expiring",    "--at",    "--max-depth", "--policy", "--listen",
-          "--as-user", "--replace",     "--jobs",  "NEW"}) {
+         {"--slot",    "--module-init", "--cn",          "--o",          "--ou",     "--l",
+          "--st",      "--c",           "--email",       "--subject",    "--san",    "--ku",
+          "--eku",     "--ext",         "--host",        "--ip",         "--label",  "--id",
+          "--serial",  "--expiring",    "--at",          "--max-depth",  "--policy", "--listen",
+          "--as-user", "NEW",           "SERIAL",        "--days",       "--cdp",    "--aia",
+          "--approve", "--crl-days",    "--path-length", "--generation", "--jobs",   "--replace"}) {
       table[free] = {Values::nothing};
     }
     return table;
@@ -212,7 +222,8 @@ std::vector<Suggestion> values_of(CLI::Option& option, const std::string& comman
   if (!among.empty()) return as_suggestions(among);
   const std::string name =
       option.get_lnames().empty() ? option.get_name(true) : "--" + option.get_lnames().front();
-  if (name == "NAME" && command == "key generate") return {};  // it must be a new one
+  if (name == "NAME" && (command == "key generate" || command == "ca init"))
+    return {};  // it must be a new one
   const auto entry = values_table().find(name);
   const ValuesOf values = entry == values_table().end() ? ValuesOf{} : entry->second;
   switch (values.values) {
@@ -233,6 +244,8 @@ std::vector<Suggestion> values_of(CLI::Option& option, const std::string& comman
       return type_names();
     case Values::profiles:
       return as_suggestions(x509::profile_names(profile_folder(context)));
+    case Values::authorities:
+      return as_suggestions(ca::authority_names(context.environment.state_folder));
     case Values::words:
       return as_suggestions(split(values.words, ' '));
     default:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/changes.h"
+#include "cli/new_key.h"
 #include "cli/pending.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -12,23 +13,6 @@
 
 namespace hsmith::cli {
 namespace {
-
-// A key whose request failed is of no use to anybody who sees the failure.
-[[noreturn]] void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key,
-                                 const Error& error, Context& context) {
-  try {
-    forget_request(context.environment.state_folder, key.public_key.get());
-    tokens::destroy(token, tokens::objects_of(tokens::take_inventory(token), key));
-  } catch (const Error& second) {
-    throw Error(error.kind(), fmt::format("{}; the new key {} could not be removed: {}",
-                                          error.what(), key.uri, second.what()))
-        .ckr(error.ckr())
-        .hint("see what is left with hsmith doctor, settle it with: hsmith doctor --repair")
-        .unfinished();
-  }
-  // Whatever the failure left undone went with the key.
-  throw Error(error.kind(), error.what()).ckr(error.ckr()).hint(error.hint());
-}
 
 x509::PemHeader header_of(const RequestOutput& output) {
   return output.new_header ? x509::PemHeader::new_certificate_request
@@ -111,7 +95,9 @@ Outcome request_by_new_key(const tokens::Reach& way, const tokens::OpenToken& to
     try {
       return deliver_request(output, made.key, make(made.key), context);
     } catch (const Error& error) {
-      remove_new_key(token, made.key, error, context);
+      remove_new_key(token, made.key, error, [&] {
+        forget_request(context.environment.state_folder, made.key.public_key.get());
+      });
     }
   });
 }

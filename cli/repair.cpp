@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "cli/authority_repair.h"
 #include "cli/chain_store.h"
 #include "cli/changes.h"
 #include "cli/renewal.h"
@@ -259,6 +260,9 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   if (request && !made_key) return repair_request(token, entry);
   if (operation == "key generate" || operation == "key import" || request)
     return repair_generation(token, entry, context);
+  if (operation == "ca init") return repair_authority(token, entry, context);
+  if (operation == "ca renew") return repair_renewal(token, entry, context);
+  if (operation == "ca exchange-cert" && made_key) return repair_generation(token, entry, context);
   if (operation == "key rename") return repair_rename(token, entry);
   if (operation == "key delete" || operation == "request cancel" ||
       (operation == "cert retire" && deleted_key))
@@ -294,6 +298,9 @@ Repaired repair_initialisation(const journal::Entry& entry, Context& context) {
 std::optional<Repaired> without_login(const journal::Entry& entry, Context& context) {
   const std::string& operation = entry.intent.operation;
   if (operation == "token init") return repair_initialisation(entry, context);
+  if (operation == "ca issue") return repair_issue(entry, context);
+  if (operation == "ca revoke" || operation == "ca restore" || operation == "ca crl")
+    return Repaired{true, "nothing is half done: it is on record or it is not"};
   if (operation.starts_with("token pin")) {
     return Repaired{true,
                     fmt::format("the user PIN of the token {} is either the old or the new one",
@@ -303,6 +310,18 @@ std::optional<Repaired> without_login(const journal::Entry& entry, Context& cont
 }
 
 }  // namespace
+
+Repaired repair_unused_key(const OpenToken& token, const journal::Entry& entry,
+                           const Context& context) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
+  if (!remains.private_keys.empty())
+    return delete_private(token, inventory, remains.private_keys.front(), context,
+                          "what it was made for was interrupted");
+  std::string text;
+  delete_public(token, remains.public_keys, text);
+  return {true, text.empty() ? "nothing was made" : text};
+}
 
 std::string describe(const journal::Entry& entry) {
   if (!entry.unreadable.empty())

@@ -14,6 +14,10 @@ struct Repaired {
   std::string text;      // what was done, or what is needed
 };
 
+// Takes back a pair that was made for something that then did not happen.
+Repaired repair_unused_key(const tokens::OpenToken& token, const journal::Entry& entry,
+                           const Context& context);
+
 // What an entry is about, in one line for doctor.
 std::string describe(const journal::Entry& entry);
 

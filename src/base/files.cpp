@@ -6,12 +6,14 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
 #include "src/base/error.h"
 #include "src/base/new_file.h"
+#include "src/base/prepared_file.h"
 #include "src/base/text.h"
 
 namespace hsmith {
@@ -202,11 +204,13 @@ void write_through(const std::string& path, const std::function<void(int fd)>& w
   write(device.get());
 }
 
-// Durable, with its mode, then its name.
-void keep(TemporaryFile& file, const std::string& path, FileMode mode, Replace replace) {
-  const Descriptor folder = open_folder(folder_of(path));
+void make_durable(const TemporaryFile& file, const std::string& path, FileMode mode) {
   if (fchmod(file.fd(), mode.bits) != 0) fail("write", path, errno);
   if (fsync(file.fd()) != 0) fail("write", path, errno);
+}
+
+void give_name(TemporaryFile& file, const std::string& path, Replace replace) {
+  const Descriptor folder = open_folder(folder_of(path));
   file.put_in_place(replace);
   try {
     sync_folder(folder, folder_of(path));
@@ -214,6 +218,12 @@ void keep(TemporaryFile& file, const std::string& path, FileMode mode, Replace r
     if (replace == Replace::no) unlink(path.c_str());  // not durable: as if it had not been written
     throw;
   }
+}
+
+// Durable, with its mode, then its name.
+void keep(TemporaryFile& file, const std::string& path, FileMode mode, Replace replace) {
+  make_durable(file, path, mode);
+  give_name(file, path, replace);
 }
 
 }  // namespace
@@ -243,6 +253,29 @@ void write_file(const std::string& path, FileMode mode, Replace replace,
       write_all(fd, ByteView(block).first(static_cast<std::size_t>(got)), name_of(path));
     }
   });
+}
+
+std::function<void()> prepare_file(const std::string& path, ByteView content, FileMode mode,
+                                   Replace replace) {
+  check_output(path, replace);
+  if (path == "-" || is_device(path)) {
+    return [path, whole = to_bytes(content)] {
+      write_through(path, [&](int fd) { write_all(fd, whole, name_of(path)); });
+    };
+  }
+  const auto file = std::make_shared<TemporaryFile>(path);
+  write_all(file->fd(), content, path);
+  make_durable(*file, path, mode);
+  return [file, path, replace] { give_name(*file, path, replace); };
+}
+
+void move_file(const std::string& from, const std::string& to, Replace replace) {
+  const unsigned flags = replace == Replace::yes ? 0 : RENAME_NOREPLACE;
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags) != 0) {
+    if (errno == EEXIST) throw already_there(to);
+    fail("write", to, errno);
+  }
+  sync_folder(folder_of(to));
 }
 
 void NewFile::put(ByteView bytes) { write_all(fd_, bytes, path_); }

@@ -116,7 +116,8 @@ const Library& sqlite() {
   }
   if ((code & 0xff) == SQLITE_NOTADB)
     throw Error(Kind::malformed, fmt::format("{}: it is no database of SQLite", what));
-  const int system = sqlite().system_errno(database);
+  // SQLite takes a full disk for no error of the system.
+  const int system = code == SQLITE_FULL ? ENOSPC : sqlite().system_errno(database);
   const bool of_the_disk =
       (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN || code == SQLITE_FULL;
   std::string cause = printable(sqlite().errmsg(database));
@@ -140,7 +141,7 @@ template <typename Fill>
 void make_whole(const fs::path& file, std::string_view doing, Fill fill) {
   const fs::path unfinished = replacement_of(file);
   unlink(unfinished.c_str());
-  unlink((unfinished.string() + "-journal").c_str());
+  for (const char* end : {"-journal", "-wal", "-shm"}) unlink((unfinished.string() + end).c_str());
   const Descriptor made(open(unfinished.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (made.get() < 0) fail_file(doing, file);
   try {
@@ -292,18 +293,6 @@ Bytes Statement::blob(int column, std::size_t limit) {
   return Bytes(content, content + size);
 }
 
-void create_database(const fs::path& file, const Schema& schema) {
-  make_whole(file, "make the database", [&schema](const std::string& path) {
-    const Connection made(open_file(path, SQLITE_OPEN_READWRITE), sqlite().close);
-    const std::string sql = fmt::format(
-        "PRAGMA synchronous=FULL; BEGIN; {}; PRAGMA application_id={}; PRAGMA "
-        "user_version={}; COMMIT",
-        schema.sql, schema.application_id, schema.version);
-    if (sqlite().exec(made.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
-      fail(made.get(), path, "make");
-  });
-}
-
 Database::Database(const fs::path& file, const Schema& schema, DatabaseMode mode)
     : path_(file.string()) {
   check_file(path_, schema);
@@ -381,6 +370,26 @@ void Database::copy_to(const fs::path& copy) {
              [this](const std::string& path) {
                prepare("VACUUM INTO ?").bind(1, std::string_view(path)).run();
              });
+}
+
+void create_database(const fs::path& file, const Schema& schema,
+                     const std::function<void(Database&)>& fill) {
+  make_whole(file, "make the database", [&](const std::string& path) {
+    {
+      const Connection made(open_file(path, SQLITE_OPEN_READWRITE), sqlite().close);
+      const std::string sql = fmt::format(
+          "PRAGMA synchronous=FULL; BEGIN; {}; PRAGMA application_id={}; PRAGMA user_version={}; "
+          "COMMIT",
+          schema.sql, schema.application_id, schema.version);
+      if (sqlite().exec(made.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+        fail(made.get(), path, "make");
+    }
+    if (!fill) return;
+    Database database(path, schema, DatabaseMode::change);
+    Transaction transaction(database);
+    fill(database);
+    transaction.commit();
+  });
 }
 
 Transaction::Transaction(Database& database) : database_(database) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,9 +60,6 @@ class Statement {
   sqlite3_stmt* statement_ = nullptr;
 };
 
-// Makes an empty database, whole or not at all, 0600. Throws exists, io.
-void create_database(const std::filesystem::path& file, const Schema& schema);
-
 enum class DatabaseMode { read, change };
 
 // An open database: write-ahead log, synchronous=FULL, foreign keys, no trust in what the file's
@@ -94,6 +92,10 @@ class Database {
   std::string path_;
   sqlite3* database_ = nullptr;
 };
+
+// Makes a database with the rows that `fill` adds, whole or not at all, 0600. Throws exists, io.
+void create_database(const std::filesystem::path& file, const Schema& schema,
+                     const std::function<void(Database&)>& fill = {});
 
 // A write transaction from here to commit(); undone when it ends without.
 class Transaction {

@@ -5,7 +5,10 @@ names in `settled` (a repair may end there), or what is wrong.
 """
 import hashlib
 import json
+import shutil
+import sqlite3
 import subprocess
+import tempfile
 from collections import Counter
 
 
@@ -123,7 +126,8 @@ def request_problem(world, name):
 def strange_files(world):
     """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
-    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/chains/")
+    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
+                "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
 
@@ -456,6 +460,71 @@ class TokenInitErase(TokenInit):
         return "before" if seen.get("pin") == world.pin and self.unchanged(world, seen) else f"half erased: {seen}"
 
 
+def issued_rows(world, name="lab"):
+    """What the CA's file says, read from a copy, for a reader may change the files beside it: (serial, last reason)."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (world.state / "ca").glob(f"{name}.db*"):
+            shutil.copy(file, folder)
+        store = sqlite3.connect(f"{folder}/{name}.db")
+        try:
+            problem = store.execute("PRAGMA integrity_check").fetchone()[0]
+            rows = store.execute("SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
+                                 " ORDER BY id DESC LIMIT 1) FROM issued").fetchall()
+        finally:
+            store.close()
+    return rows if problem == "ok" else [(problem, None)]
+
+
+class CaIssue(Flow):
+    """No certificate without its record, and none that is acknowledged is lost."""
+    name = "ca issue"
+    tokens = ("softhsm",)
+    nouns = Flow.nouns + ("lab", "web.crt", "www.example.com")
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", "ca", "init", "lab", "--key-type", "ec:p256", "--subject", "CN=Sweep CA", "--days", "400",
+                   "-o", "lab.crt")
+        world.must("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "web.key",
+                   "-out", "web.csr", "-subj", "/CN=www.example.com")
+
+    def arguments(self, world):
+        return ["ca", "issue", "web.csr", "--ca", "lab", "--profile", "server", "-o", "web.crt"]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the token was changed: {self.difference(world, seen)}"
+        rows = issued_rows(world)
+        if not (world.work / "web.crt").exists():
+            return "on record, not written" if rows else "before"
+        checked = subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", "lab.crt", "web.crt"], cwd=world.work,
+                                 capture_output=True)
+        serial = subprocess.run(["openssl", "x509", "-in", "web.crt", "-noout", "-serial"], cwd=world.work, text=True,
+                                capture_output=True).stdout.strip().removeprefix("serial=")
+        if [row[0] for row in rows] != [serial]:
+            return f"the certificate {serial} is written, on record is {rows}"
+        return "done" if checked.returncode == 0 else "the certificate does not verify"
+
+
+class CaRevoke(CaIssue):
+    name = "ca revoke"
+    again = {"before": {0}, "done": {8}}
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", *super().arguments(world))
+        self.serial = issued_rows(world)[0][0]
+
+    def arguments(self, world):
+        return ["ca", "revoke", self.serial, "--ca", "lab", "--reason", "superseded", "--yes"]
+
+    def state_of(self, world, seen):
+        rows = issued_rows(world)
+        if not self.unchanged(world, seen) or len(rows) != 1:
+            return f"not as it was: {rows}"
+        return {None: "before", "superseded": "done"}.get(rows[0][1], f"revoked: {rows}")
+
+
 class Repair(Flow):
     """doctor --repair of another flow that a kill interrupted."""
     is_repair = True
@@ -490,8 +559,8 @@ class Repair(Flow):
 
 def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
-             RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), Sign(), TokenInit(), TokenInitErase(),
-             TokenPinChange(), TokenPinUnblock(),
+             RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(), Sign(),
+             TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
