@@ -208,8 +208,9 @@ TEST_F(Crls, MayBeSignedByAnotherThanTheIssuerWhateverTheLeafIsFor) {
                                        &root);
   // DistributionPoint with cRLIssuer alone: SEQUENCE { SEQUENCE { [2] { [4] { Name } } } }.
   Bytes der = ossl::der_of(i2d_X509_NAME, X509_get_subject_name(signer.certificate.get()));
-  for (const unsigned char tag : {0xa4, 0xa2, 0x30, 0x30}) {
-    der.insert(der.begin(), {tag, static_cast<unsigned char>(der.size())});
+  for (const int tag : {0xa4, 0xa2, 0x30, 0x30}) {
+    der.insert(der.begin(),
+               {static_cast<unsigned char>(tag), static_cast<unsigned char>(der.size())});
   }
   const Identity pointing = tests::issue({.subject = "CN=www.example.com",
                                           .names = {"dns:www.example.com"},
