@@ -14,6 +14,7 @@
 #include "src/base/text.h"
 #include "src/recovery/pfx.h"
 #include "src/x509/certificate.h"
+#include "src/x509/chain.h"
 
 namespace hsmith::cli {
 namespace {
@@ -207,7 +208,7 @@ void take_file(Run& run, const std::string& file, Passwords& passwords) {
       recovery::Candidate candidate;
       candidate.key = ossl::share(entry.key.get());
       candidate.certificate = ossl::share(const_cast<X509*>(leaf));
-      candidate.chain = x509::order_chain(candidate.certificate.get(), all);
+      candidate.chain = x509::server_chain(candidate.certificate.get(), all, std::time(nullptr));
       candidate.chain.erase(candidate.chain.begin());
       take(run, file, std::move(candidate));
     }
