@@ -208,7 +208,7 @@ void take_file(Run& run, const std::string& file, Passwords& passwords) {
       recovery::Candidate candidate;
       candidate.key = ossl::share(entry.key.get());
       candidate.certificate = ossl::share(const_cast<X509*>(leaf));
-      candidate.chain = x509::server_chain(candidate.certificate.get(), all, std::time(nullptr));
+      candidate.chain = x509::order_chain(candidate.certificate.get(), all);
       candidate.chain.erase(candidate.chain.begin());
       take(run, file, std::move(candidate));
     }

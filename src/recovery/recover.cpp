@@ -31,7 +31,7 @@ Pfx pfx_of(const RecoveryBlob& blob, ossl::PKey key) {
   Pfx pfx;
   const std::string name = x509::last_value(X509_get_subject_name(blob.user.get()), "CN");
   pfx.keys.push_back({std::move(key), name});
-  for (auto& link : x509::server_chain(blob.user.get(), blob.others, std::time(nullptr)))
+  for (auto& link : x509::order_chain(blob.user.get(), blob.others))
     pfx.certificates.push_back({std::move(link), pfx.certificates.empty() ? name : ""});
   return pfx;
 }

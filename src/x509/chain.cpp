@@ -152,4 +152,9 @@ std::vector<ossl::Certificate> server_chain(X509* leaf, std::span<const ossl::Ce
       .chain;
 }
 
+std::vector<ossl::Certificate> order_chain(X509* leaf, std::span<const ossl::Certificate> pool) {
+  IssuerPaths found = issuer_paths(leaf, pool, {});
+  return std::move(found.paths.front().chain);
+}
+
 }  // namespace hsmith::x509

@@ -33,6 +33,9 @@ IssuerPaths issuer_paths(X509* leaf, std::span<const ossl::Certificate> pool,
 std::vector<ossl::Certificate> server_chain(X509* leaf, std::span<const ossl::Certificate> pool,
                                             std::time_t time);
 
+// The leaf, then its issuers up to a root where one is reached, else as far as `pool` goes.
+std::vector<ossl::Certificate> order_chain(X509* leaf, std::span<const ossl::Certificate> pool);
+
 // True when `issuer` is by name, key identifier and key usage who should have signed it.
 bool names_issuer(X509* certificate, X509* issuer);
 // True when `issuer` has the name, the key usage and the key that signed the certificate.
