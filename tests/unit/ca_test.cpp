@@ -147,7 +147,9 @@ TEST_F(AuthorityTest, NumbersItsListsUpwards) {
   for (const CrlKind kind : {CrlKind::complete, CrlKind::delta, CrlKind::complete}) {
     const CrlPlan plan = plan_crl(*store_, kind, 1, now_, now_ + kDay);
     EXPECT_GT(plan.number, last);
-    if (kind == CrlKind::delta) EXPECT_EQ(plan.base, last);
+    if (kind == CrlKind::delta) {
+      EXPECT_EQ(plan.base, last);
+    }
     last = plan.number;
     record_crl(*store_, plan);
     EXPECT_FALSE(sign_crl(plan, signer).empty());
