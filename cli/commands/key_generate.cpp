@@ -126,7 +126,6 @@ void add_key_generate(CLI::App& command, Context& context) {
                      "Id of a key that makes room for the new one, and is destroyed");
   command.footer(
       "Examples:\n  hsmith key generate web --type rsa:2048 --use sign\n"
-      "  hsmith key generate mail --type rsa:3072 --use decrypt --token prod\n"
       "  hsmith key generate card --type ec:p256 --id 01 --login-as so");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
