@@ -72,7 +72,8 @@ struct Wanted {
 x509::RequestTemplate template_of(const Options& options) {
   x509::RequestTemplate wanted;
   if (!options.template_file.empty()) {
-    wanted = x509::parse_request_template(read_file(options.template_file, kTemplateLimit), options.template_file);
+    wanted = x509::parse_request_template(read_file(options.template_file, kTemplateLimit),
+                                          options.template_file);
   }
   if (ossl::Name subject = subject_of(options)) wanted.subject = std::move(subject);
   if (!wanted.subject) wanted.subject = x509::name_from_parts({});

@@ -21,8 +21,8 @@ struct SignedAttribute {
 struct Signing {
   std::shared_ptr<ossl::RemoteKey> key;
   ossl::Scheme scheme;
-  X509* certificate = nullptr;               // of this key
-  std::span<const ossl::Certificate> chain;  // goes into the message as well
+  X509* certificate = nullptr;                       // of this key
+  std::span<const ossl::Certificate> chain;          // goes into the message as well
   std::span<const SignedAttribute> attributes = {};  // besides those of every signature
 };
 

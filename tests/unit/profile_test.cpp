@@ -97,7 +97,8 @@ TEST(Profile, RefusesWhatItCannotUse) {
   for (const auto& [toml, message] : cases) {
     const Error error = error_of([&, text = toml] { parse_profile(text, "t", "t.toml"); });
     EXPECT_EQ(error.kind(), Kind::configuration) << toml;
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("read the profile \"t.toml\", "), HasSubstr(message)));
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("read the profile \"t.toml\", "), HasSubstr(message)));
   }
 }
 
