@@ -55,7 +55,7 @@ struct Reader {
   std::set<std::string> critical{};  // OIDs
 
   [[noreturn]] void refuse(const InfEntry& entry, std::string_view cause) const {
-    refuse_inf(document, entry.line, fmt::format("{}: {}", entry.key, cause));
+    refuse_inf(document, entry.line, fmt::format("{}: {}", printable(entry.key, 60), cause));
   }
 };
 

@@ -40,7 +40,8 @@ COMMANDS = [
     "sign --key mail ./{name}", "key list --token {name}", "token list --module {name}", "log show --state ./{name}",
     "key list --config ./{name}", "cert verify ./web.pem --trust {name}",
 ]
-LONGER = ("request check", "cert export", "completion", "use id:{id} --for nginx", "use id:{id} --for apache")
+LONGER = ("request check", "cert export", "completion", "use id:{id} --for nginx", "use id:{id} --for apache",
+          "use id:{id} --for curl")
 
 
 def elements(content):
