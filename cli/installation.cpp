@@ -10,6 +10,7 @@
 #include "cli/pending.h"
 #include "cli/renewal.h"
 #include "cli/shell_words.h"
+#include "cli/trust.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
@@ -67,33 +68,38 @@ Inputs read_inputs(const InstallOptions& options, Context& context) {
 }
 
 std::string first_problem(const x509::Verdict& verdict) {
-  if (verdict.problems.empty()) return "no path was found";
-  return verdict.problems.front().subject + ": " + verdict.problems.front().reason;
+  const auto& problems = verdict.problems.empty() ? verdict.unchecked : verdict.problems;
+  if (problems.empty()) return "no path was found";
+  return problems.front().subject + ": " + problems.front().reason;
 }
 
-// With --trust the whole path must hold. Without it the given chain must be the certificate's own:
-// each of its certificates may then end the path.
-void check_chain(const Leaf& leaf, const Inputs& inputs, const InstallOptions& options) {
-  x509::PathOptions path;
-  path.time = std::time(nullptr);
-  if (!options.trust.empty()) {
-    const auto anchors = x509::read_anchors(read_file(options.trust), quoted(options.trust));
-    const x509::Verdict verdict =
-        x509::verify_path(leaf.certificate.get(), inputs.chain, anchors, path);
+// With --trust the whole path must hold, and with --crl none of it be revoked. Without them the
+// given chain must be the certificate's own: each of its certificates may then end the path.
+void check_chain(const Leaf& leaf, const Inputs& inputs, const InstallOptions& options,
+                 const Context& context) {
+  const std::string doing = "install the certificate of " + leaf.facts.subject;
+  if (!options.trust.empty() || !options.crls.empty()) {
+    TrustOptions trusted;
+    if (!options.trust.empty()) trusted.trust = {options.trust};
+    trusted.crls = options.crls;
+    Trust trust = read_trust(trusted, context);
+    for (const Certificate& one : inputs.chain) trust.untrusted.push_back(ossl::share(one.get()));
+    const x509::Verdict verdict = verify(leaf.certificate.get(), trust, {});
     if (verdict.ok) return;
     throw Error(Kind::refused,
-                fmt::format("install the certificate of {}: it does not verify with {}: {}",
-                            leaf.facts.subject, quoted(options.trust), first_problem(verdict)));
+                fmt::format("{}: it does not verify with {}: {}", doing,
+                            options.trust.empty() ? "the configured roots" : quoted(options.trust),
+                            first_problem(verdict)));
   }
   if (options.chain.empty()) return;
+  x509::PathOptions path;
+  path.time = std::time(nullptr);
   path.partial_chain = true;
   const x509::Verdict verdict =
       x509::verify_path(leaf.certificate.get(), inputs.chain, inputs.chain, path);
   if (verdict.ok) return;
-  throw Error(
-      Kind::mismatch,
-      fmt::format("install the certificate of {}: it does not verify with the given chain: {}",
-                  leaf.facts.subject, first_problem(verdict)));
+  throw Error(Kind::mismatch, fmt::format("{}: it does not verify with the given chain: {}", doing,
+                                          first_problem(verdict)));
 }
 
 void compare_with_request(const Leaf& leaf, Context& context) {
@@ -198,6 +204,9 @@ void add_install_options(CLI::App& command, InstallOptions& options) {
       ->allow_extra_args(false);
   command.add_option("--trust", options.trust, "File of trusted roots: the whole path must verify");
   command
+      .add_option("--crl", options.crls, "Revocation lists, which must decide on the whole path")
+      ->allow_extra_args(false);
+  command
       .add_option("--login-as", options.login_as,
                   "Who writes it: user, or so, after the user proved the key (default user)")
       ->check(CLI::IsMember({"user", "so"}));
@@ -209,7 +218,7 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
     check_usable(leaf.certificate.get(), leaf.facts);
     if (const auto problem = x509::too_long_lifetime(leaf.facts))
       context.warn(fmt::format("the certificate of {}: {}", leaf.facts.subject, *problem));
-    check_chain(leaf, inputs, options);
+    check_chain(leaf, inputs, options, context);
   }
   const tokens::Reach way = reach(context);
   if (options.login_as == "so") prove_as_user(inputs, context, way);

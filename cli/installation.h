@@ -17,6 +17,7 @@ struct InstallOptions {
   std::vector<std::string> files;
   std::vector<std::string> chain;
   std::string trust;
+  std::vector<std::string> crls;
   std::string login_as = "user";
 };
 

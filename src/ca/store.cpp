@@ -269,7 +269,7 @@ void add_issued(Database& store, const Issued& issued) {
 }
 
 std::optional<Issued> issued_with_serial(Database& store, ByteView serial) {
-  Statement row = store.prepare(std::string(kIssuedColumns) + " WHERE serial = ?");
+  Statement row = store.prepare(fmt::format("{} WHERE serial = ?", kIssuedColumns));
   row.bind(1, serial);
   return row.step() ? std::optional(issued_of(row)) : std::nullopt;
 }
@@ -282,20 +282,20 @@ std::optional<Issued> issued_for_request(Database& store, std::string_view reque
 }
 
 std::vector<Issued> issued_for_key(Database& store, std::string_view key_sha256) {
-  Statement row = store.prepare(std::string(kIssuedColumns) + " WHERE key = ? ORDER BY issued.id");
+  Statement row = store.prepare(fmt::format("{} WHERE key = ? ORDER BY issued.id", kIssuedColumns));
   row.bind(1, key_sha256);
   return all_of(std::move(row));
 }
 
 std::vector<Issued> issued_by_profile(Database& store, std::string_view profile) {
   Statement row =
-      store.prepare(std::string(kIssuedColumns) + " WHERE profile = ? ORDER BY issued.id");
+      store.prepare(fmt::format("{} WHERE profile = ? ORDER BY issued.id", kIssuedColumns));
   row.bind(1, profile);
   return all_of(std::move(row));
 }
 
 void for_each_issued(Database& store, const std::function<void(const Issued&)>& take) {
-  Statement row = store.prepare(std::string(kIssuedColumns) + " ORDER BY issued.id");
+  Statement row = store.prepare(fmt::format("{} ORDER BY issued.id", kIssuedColumns));
   while (row.step()) take(issued_of(row));
 }
 

@@ -183,7 +183,7 @@ Secret open_envelope(const Envelope& envelope, const Secret& content_key) {
   const CipherContext context(EVP_CIPHER_CTX_new());
   ossl::clear_errors();
   ossl::check(content_key.size() == content_key_size(envelope),
-              std::string(kDoing) + ": its key has the wrong length", Kind::malformed);
+              fmt::format("{}: its key has the wrong length", kDoing), Kind::malformed);
   ossl::check(context && EVP_DecryptInit_ex(context.get(), cipher_of(envelope), nullptr,
                                             content_key.reveal().data(), envelope.iv.data()) == 1,
               kDoing);

@@ -143,7 +143,7 @@ class SqliteStore : public Store {
     return query.blob(0, kMostSeal);
   }
   std::optional<KeyRow> key(std::int64_t id) override {
-    Statement query = database_.prepare(std::string(kKeyColumns) + " WHERE id = ?");
+    Statement query = database_.prepare(fmt::format("{} WHERE id = ?", kKeyColumns));
     query.bind(1, id);
     if (!query.step()) return std::nullopt;
     return key_of(query);
@@ -167,7 +167,7 @@ class SqliteStore : public Store {
     return found;
   }
   void each_key(const std::function<void(const KeyRow&)>& take) override {
-    Statement query = database_.prepare(std::string(kKeyColumns) + " ORDER BY id");
+    Statement query = database_.prepare(fmt::format("{} ORDER BY id", kKeyColumns));
     while (query.step()) take(key_of(query));
   }
   void each_object(const std::function<void(ByteView, ByteView)>& take) override {
