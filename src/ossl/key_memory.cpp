@@ -47,11 +47,12 @@ std::string lock_range(std::uintptr_t start, std::uintptr_t end) {
   return std::string("mlock: ") + std::strerror(errno);
 }
 
-// Makes the kernel give the stack pages that are going to be used.
-__attribute__((noinline)) std::uintptr_t grow_stack() {
+// Makes the kernel give the stack pages that are going to be used, and locks them.
+__attribute__((noinline)) std::string lock_stack() {
   volatile unsigned char pages[kStack];
   for (std::size_t i = 0; i < kStack; i += 1024) pages[i] = 0;
-  return reinterpret_cast<std::uintptr_t>(&pages[0]);
+  const auto start = reinterpret_cast<std::uintptr_t>(&pages[0]);
+  return lock_range(start, start + kStack);
 }
 
 // The heap is enlarged once, kept in one piece, and locked as a whole; so is the stack below here.
@@ -67,8 +68,8 @@ std::string lock_heap_and_stack() {
   std::free(std::malloc(kHeap));
   const auto top = reinterpret_cast<std::uintptr_t>(sbrk(0));
   const std::string heap = lock_range(top - kHeap, top);
-  const std::uintptr_t stack = grow_stack();
-  return heap.empty() ? lock_range(stack, stack + kStack) : heap;
+  const std::string stack = lock_stack();
+  return heap.empty() ? stack : heap;
 }
 
 std::string guard() {
