@@ -300,7 +300,6 @@ class Renew(RequestNewKey):
 class RenewComplete(Flow):
     """The certificate of the successor: it is installed, and both pairs get their new labels."""
     name = "request complete of a renewal"
-    tokens = ("softhsm",)  # softokn has one label for all certificates of a subject
     again = {"before": {0}, "done": {0}}
     nouns = Flow.nouns + ("second.crt", "web.example.com", "object=web%402")
 
