@@ -275,8 +275,8 @@ std::optional<Issued> issued_with_serial(Database& store, ByteView serial) {
 }
 
 std::optional<Issued> issued_for_request(Database& store, std::string_view request_sha256) {
-  Statement row = store.prepare(std::string(kIssuedColumns) +
-                                " WHERE request = ? ORDER BY issued.id DESC LIMIT 1");
+  Statement row = store.prepare(
+      fmt::format("{} WHERE request = ? ORDER BY issued.id DESC LIMIT 1", kIssuedColumns));
   row.bind(1, request_sha256);
   return row.step() ? std::optional(issued_of(row)) : std::nullopt;
 }
