@@ -286,8 +286,7 @@ void add_sign(CLI::App& command, Context& context) {
       "--resume", options->resume,
       "Go on with a run that was interrupted: what is signed already is left as it is");
   command.footer(
-      "Examples:\n  hsmith sign --key web release.tar.gz\n"
-      "  hsmith sign --key mail --format cms --chain release.tar.gz\n"
+      "Examples:\n  hsmith sign --key mail --format cms --chain release.tar.gz\n"
       "  hsmith sign --key web --files-from list --out-dir signatures --jobs 2 --resume");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
