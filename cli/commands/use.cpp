@@ -259,7 +259,8 @@ void add_use(CLI::App& command, Context& context) {
   command.add_option("--out-dir", options->out_dir, "Write the files into this folder");
   command.add_option("--listen", options->listen, "Servers: where (default 127.0.0.1:8443)");
   command.footer(
-      "Examples:\n  hsmith use web --for nginx --pin-file /etc/nginx/pin --out-dir /etc/nginx/web --test\n"
+      "Examples:\n  hsmith use web --for nginx --pin-file /etc/nginx/pin --out-dir /etc/nginx/web "
+      "--test\n"
       "  hsmith use client --for curl --pin-file pin --out-dir curl --test");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
