@@ -90,7 +90,13 @@ Secret MemoryKey::decrypt(const ossl::RsaEncryption& how, ByteView ciphertext) {
 
 ossl::DecryptedKey MemoryKey::decrypt_key(const ossl::RsaEncryption& how, ByteView ciphertext,
                                           std::size_t size) {
-  return ossl::unpad_key(how, decrypt({ossl::RsaPadding::none}, ciphertext).reveal(), size);
+  try {
+    return ossl::unpad_key(how, decrypt({ossl::RsaPadding::none}, ciphertext).reveal(), size);
+  } catch (const Error& error) {
+    // A number that is not below the modulus is answered as any other bad ciphertext is.
+    if (error.kind() != Kind::decryption_failed) throw;
+    return ossl::random_key(size);
+  }
 }
 
 Secret MemoryKey::derive(ByteView peer_point) {
