@@ -71,8 +71,11 @@ TEST(RsaPadding, ThatIsNotTheOneAskedForIsRefused) {
     const Bytes sealed = encrypted_by_openssl(key->public_key(), all[made], Bytes(32, 1));
     for (std::size_t asked = 0; asked < all.size(); ++asked) {
       if (made == asked) continue;
-      EXPECT_EQ(error_of([&] { key->decrypt(all[asked], sealed); }).kind(),
-                Kind::decryption_failed);
+      // A block of OAEP looks like one of PKCS#1 of any length once in 256 times.
+      if (all[asked].padding != RsaPadding::pkcs1) {
+        EXPECT_EQ(error_of([&] { key->decrypt(all[asked], sealed); }).kind(),
+                  Kind::decryption_failed);
+      }
       EXPECT_FALSE(key->decrypt_key(all[asked], sealed, 32).good);
     }
   }
