@@ -4,6 +4,7 @@
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/certificate_argument.h"
 #include "cli/kept_crls.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -14,18 +15,6 @@ namespace {
 
 using ossl::Certificate;
 
-// Debian's bundle of the system's anchors (package ca-certificates).
-constexpr char kSystemAnchors[] = "/etc/ssl/certs/ca-certificates.crt";
-
-std::vector<Certificate> read_all(const std::vector<std::string>& files) {
-  std::vector<Certificate> all;
-  for (const std::string& file : files) {
-    for (Certificate& certificate : x509::read_certificates(read_file(file), quoted(file)))
-      all.push_back(std::move(certificate));
-  }
-  return all;
-}
-
 std::vector<Certificate> anchors_of(const TrustOptions& options, const Context& context) {
   const std::vector<std::string>& files =
       options.trust.empty() ? context.config.trust_anchors : options.trust;
@@ -33,13 +22,7 @@ std::vector<Certificate> anchors_of(const TrustOptions& options, const Context& 
     throw Error(Kind::usage, fmt::format("{}: nothing is trusted", context.command))
         .hint("add --trust FILE, --trust system, or [trust] anchors in the configuration");
   }
-  std::vector<Certificate> anchors;
-  for (const std::string& file : files) {
-    const std::string path = file == "system" ? kSystemAnchors : file;
-    for (Certificate& anchor : x509::read_anchors(read_file(path), quoted(path)))
-      anchors.push_back(std::move(anchor));
-  }
-  return anchors;
+  return read_anchors(files);
 }
 
 std::vector<ossl::Crl> lists_of(const TrustOptions& options, const Context& context) {
@@ -87,7 +70,7 @@ Trust read_trust(const TrustOptions& options, const Context& context) {
   Trust trust;
   trust.time = time_of_check(options.at);
   trust.anchors = anchors_of(options, context);
-  trust.untrusted = read_all(options.untrusted);
+  trust.untrusted = read_certificate_files(options.untrusted);
   trust.crls = lists_of(options, context);
   if (options.require_crl || !options.crls.empty()) {
     trust.revocation = x509::Revocation::required;

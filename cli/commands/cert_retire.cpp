@@ -13,35 +13,54 @@
 namespace hsmith::cli {
 namespace {
 
-// What stands under NAME@1: a pair with its certificates, or certificates of the key in service.
+// What stands under NAME@1: a pair with its certificates, or a certificate of the key in service.
 struct Replaced {
   std::optional<tokens::KeyObjects> pair;
-  std::vector<tokens::TokenCertificate> certificates;
+  std::vector<tokens::TokenCertificate> certificates;  // one, when there is no pair
 };
+
+// The private key with exactly this label; nullptr: none. Throws ambiguous.
+const tokens::Key* labelled(const tokens::Inventory& inventory, const std::string& label,
+                            const std::string& name) {
+  const tokens::Key* found = nullptr;
+  for (const tokens::Key& key : inventory.private_keys) {
+    if (key.label != label) continue;
+    if (found != nullptr) {
+      throw Error(Kind::ambiguous, fmt::format("retire {}: several private keys are {}",
+                                               quoted(name), quoted(label)))
+          .candidates({found->uri, key.uri});
+    }
+    found = &key;
+  }
+  return found;
+}
 
 Replaced replaced_under(const tokens::Inventory& inventory, const std::string& name) {
   const std::string label = replaced_label(name);
+  const tokens::Key* old = labelled(inventory, label, name);
+  const tokens::Key* present = labelled(inventory, name, name);
   Replaced replaced;
-  bool in_service = false;
-  for (const tokens::Key& key : inventory.private_keys) {
-    in_service |= key.label == name;
-    if (key.label != label) continue;
-    if (replaced.pair) {
-      throw Error(Kind::ambiguous, fmt::format("retire {}: several private keys are {}",
-                                               quoted(name), quoted(label)))
-          .candidates({replaced.pair->private_key.uri, key.uri});
+  if (old != nullptr) replaced.pair = tokens::objects_of(inventory, *old);
+  std::vector<std::string> uris;
+  if (old == nullptr && present != nullptr) {
+    for (const auto& there : tokens::objects_of(inventory, *present).certificates) {
+      if (there.label != label) continue;
+      uris.push_back(there.uri);
+      replaced.certificates.push_back(there);
     }
-    replaced.pair = tokens::objects_of(inventory, key);
   }
-  for (const tokens::TokenCertificate& there : inventory.certificates) {
-    if (!replaced.pair && there.label == label) replaced.certificates.push_back(there);
+  if (uris.size() > 1) {
+    throw Error(Kind::ambiguous,
+                fmt::format("retire {}: several certificates are {}", quoted(name), quoted(label)))
+        .hint("delete them one by one: hsmith cert delete")
+        .candidates(std::move(uris));
   }
-  if (!replaced.pair && replaced.certificates.empty()) {
+  if (old == nullptr && uris.empty()) {
     throw Error(Kind::not_found, fmt::format("retire {}: there is nothing under the label {}",
                                              quoted(name), quoted(label)))
         .hint("give the name of a key whose renewal is complete: hsmith key list");
   }
-  if (!in_service) {
+  if (present == nullptr) {
     throw Error(Kind::refused,
                 fmt::format("retire {}: no private key has this label, so nothing has replaced {}",
                             quoted(name), quoted(label)))
