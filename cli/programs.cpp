@@ -54,13 +54,9 @@ std::string quoted_word(const char* program, std::string_view text) {
 std::string apache_word(std::string_view text) { return quoted_word("Apache", text); }
 std::string curl_word(std::string_view text) { return quoted_word("curl", text); }
 
-std::vector<std::pair<std::string, std::string>> environment_of(const UsedKey& key) {
-  std::vector<std::pair<std::string, std::string>> variables{
-      {"OPENSSL_CONF", key.folder / "openssl.cnf"}};
-  // SoftHSM finds its tokens by it.
-  if (const auto soft_hsm = variable("SOFTHSM2_CONF")) {
-    variables.emplace_back("SOFTHSM2_CONF", std::filesystem::absolute(*soft_hsm));
-  }
+ProgramEnvironment environment_of(const UsedKey& key) {
+  ProgramEnvironment variables = soft_hsm_environment();
+  variables.emplace(variables.begin(), "OPENSSL_CONF", key.folder / "openssl.cnf");
   return variables;
 }
 
@@ -69,6 +65,12 @@ constexpr std::string_view kPinComment =
     "# program's user may read. hsmith use … --pin-file FILE puts its name into the URI.\n";
 
 }  // namespace
+
+ProgramEnvironment soft_hsm_environment() {
+  const auto configuration = variable("SOFTHSM2_CONF");
+  if (!configuration) return {};
+  return {{"SOFTHSM2_CONF", std::filesystem::absolute(*configuration)}};
+}
 
 std::string with_pin_file(const std::string& uri, const std::filesystem::path& pin_file) {
   constexpr std::string_view kAsItIs =
@@ -110,7 +112,7 @@ std::string openssl_configuration(const UsedKey& key) {
 
 ProgramSetup openssl_setup(const UsedKey& key) {
   std::string content = "# OpenSSL with its pkcs11 engine, for the key\n# " + key.uri + "\n";
-  if (!key.has_pin_file) content += kPinComment;
+  if (key.pin_file.empty()) content += kPinComment;
   ProgramSetup setup;
   setup.files = {{"openssl.cnf", content + openssl_configuration(key)}};
   setup.environment = environment_of(key);
@@ -141,7 +143,7 @@ ProgramSetup nginx_setup(const UsedKey& key) {
       "      return 200 \"the key of this server is on a token\\n\";\n"
       "    }}\n"
       "  }}\n",
-      key.listen, at(key.name + ".crt"), key.has_pin_file ? "" : kPinComment, key.uri);
+      key.listen, at(key.name + ".crt"), key.pin_file.empty() ? kPinComment : "", key.uri);
   std::string temporary;
   for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
     temporary += fmt::format("  {}_temp_path {};\n", kind, at(fmt::format("{}_temp", kind)));
@@ -202,7 +204,7 @@ ProgramSetup apache_setup(const UsedKey& key) {
       "</Location>\n",
       modules, user, apache_word(key.folder.string()), apache_word(key.folder.string()),
       at("apache.pid"), at("error.log"), key.listen, at(key.name + ".crt"),
-      key.has_pin_file ? "" : kPinComment, apache_word(key.uri), at("page.txt"));
+      key.pin_file.empty() ? kPinComment : "", apache_word(key.uri), at("page.txt"));
   ProgramSetup setup;
   setup.files = {{"apache.conf", main},
                  {"page.txt", "the key of this server is on a token\n"},
@@ -222,7 +224,7 @@ ProgramSetup curl_setup(const UsedKey& key) {
       "{}"
       "key = {}\n"
       "cert = {}\n",
-      key.has_pin_file ? "" : kPinComment, curl_word(key.uri), curl_word(certificate));
+      key.pin_file.empty() ? kPinComment : "", curl_word(key.uri), curl_word(certificate));
   ProgramSetup setup;
   setup.files = {{"curl.conf", options},
                  {"openssl.cnf", openssl_configuration(key)},
@@ -230,6 +232,23 @@ ProgramSetup curl_setup(const UsedKey& key) {
   setup.environment = environment_of(key);
   setup.commands = {shell_line({"curl", "--config", (key.folder / "curl.conf").string()}) +
                     " https://…/"};
+  return setup;
+}
+
+ProgramSetup osslsigncode_setup(const UsedKey& key) {
+  if (!key.module_init.empty()) {
+    throw Error(Kind::unsupported,
+                "configure osslsigncode: it cannot give a module an initialisation string")
+        .hint("use the key through openssl: hsmith use KEY --for openssl");
+  }
+  ProgramSetup setup;
+  setup.files = {{key.name + ".crt", key.certificates}};
+  setup.environment = soft_hsm_environment();
+  setup.commands = {
+      shell_line({"osslsigncode", "sign", "-pkcs11engine", key.engine, "-pkcs11module", key.module,
+                  "-certs", (key.folder / (key.name + ".crt")).string(), "-key", key.uri, "-h",
+                  "sha256"}) +
+      " -in FILE.exe -out FILE.signed.exe"};
   return setup;
 }
 

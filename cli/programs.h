@@ -1,4 +1,5 @@
-// Configuration of the programs that use a token's key through libp11's engine for OpenSSL.
+// Configuration of the programs that use a token's key: through libp11's engine for OpenSSL, or
+// through OpenSSH's own reading of a PKCS#11 module.
 #pragma once
 
 #include <filesystem>
@@ -11,8 +12,7 @@ namespace hsmith::cli {
 
 // What the configurations are made of. No text of it is a PIN.
 struct UsedKey {
-  std::string uri;  // of the private key: label and id, and the PIN file when there is one
-  bool has_pin_file = false;
+  std::string uri;     // of the private key: label and id, and the PIN file when there is one
   std::string engine;  // the engine's shared library
   std::string module;  // the PKCS#11 module
   std::string module_init;
@@ -21,18 +21,26 @@ struct UsedKey {
   std::string certificates;         // PEM: the key's certificate, then its issuers
   std::string listen;               // servers: address and port
   std::optional<std::string> user;  // servers: whom the workers run as
+  std::string pin_file;             // absolute; "" when there is none
+  std::string ssh_public_key;       // an authorized_keys line without its comment
 };
 
 struct ProgramFile {
   std::string name;
   std::string content;
+  bool is_program = false;
 };
+
+using ProgramEnvironment = std::vector<std::pair<std::string, std::string>>;
 
 struct ProgramSetup {
   std::vector<ProgramFile> files;
-  std::vector<std::pair<std::string, std::string>> environment;
+  ProgramEnvironment environment;
   std::vector<std::string> commands;  // for sh, which show that it works
 };
+
+// What SoftHSM finds its tokens by, where it is set.
+ProgramEnvironment soft_hsm_environment();
 
 // The openssl.cnf that loads the engine with this module.
 std::string openssl_configuration(const UsedKey& key);
@@ -51,6 +59,20 @@ ProgramSetup apache_setup(const UsedKey& key);
 // curl that shows the key's certificate to a server: a file for its --config. Throws unsupported
 // for a folder whose name curl cannot be told.
 ProgramSetup curl_setup(const UsedKey& key);
+
+// osslsigncode, which signs programs and catalogues for Windows.
+ProgramSetup osslsigncode_setup(const UsedKey& key);
+
+// OpenSSH 8.7 or newer: an ssh_config by which ssh offers this key and no other. Throws unsupported
+// for what its configuration cannot be told.
+ProgramSetup ssh_setup(const UsedKey& key);
+
+// git 2.34 or newer, which signs commits and tags through ssh-keygen and ssh-agent.
+ProgramSetup git_setup(const UsedKey& key);
+
+// The program that ssh and ssh-add ask for a PIN (SSH_ASKPASS): it answers with the file's content
+// when they ask for that, and with nothing else whatever they ask.
+std::string askpass_program(const std::string& pin_file);
 
 // The URI with ?pin-source=file:PATH (RFC 7512, 2.4), as libp11 and hsmith read it.
 std::string with_pin_file(const std::string& uri, const std::filesystem::path& pin_file);

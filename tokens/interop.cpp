@@ -7,20 +7,13 @@
 #include "tokens/interop.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
-#include <grp.h>
 #include <openssl/conf.h>
 #include <openssl/crypto.h>
 #include <openssl/engine.h>
 #include <openssl/rsa.h>
-#include <pwd.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <vector>
 
 #include "src/base/environment.h"
@@ -28,7 +21,9 @@
 #include "src/base/files.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
+#include "tokens/account.h"
 #include "tokens/child_process.h"
+#include "tokens/printed_errors.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -41,55 +36,6 @@ constexpr std::chrono::seconds kLimit{20};
 
 using Engine = std::unique_ptr<ENGINE, ossl::Deleter<ENGINE_free>>;
 using Configuration = std::unique_ptr<CONF, ossl::Deleter<NCONF_free>>;
-
-struct Account {
-  std::string name;
-  std::string home;
-  uid_t user;
-  gid_t group;
-};
-
-Account account_of(const std::string& name) {
-  const passwd* entry = getpwnam(name.c_str());
-  if (entry == nullptr) {
-    throw Error(Kind::usage,
-                fmt::format("become the user {}: there is no such user", quoted(name)));
-  }
-  if (geteuid() != 0) {
-    throw Error(Kind::usage, fmt::format("become the user {}: only root can", quoted(name)))
-        .hint("sudo hsmith use … --as-user " + name);
-  }
-  return {name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
-}
-
-void become(const Account& account) {
-  if (initgroups(account.name.c_str(), account.group) != 0 || setgid(account.group) != 0 ||
-      setuid(account.user) != 0) {
-    throw Error(Kind::usage,
-                fmt::format("become the user {}: {}", quoted(account.name), std::strerror(errno)));
-  }
-  setenv("HOME", account.home.c_str(), 1);
-}
-
-// What libp11 prints on standard error is the best there is of its reasons.
-class PrintedErrors {
- public:
-  PrintedErrors() : file_(memfd_create("errors", MFD_CLOEXEC)) { dup2(file_.get(), STDERR_FILENO); }
-  // The lines, "; " between them.
-  std::string text() const {
-    std::string printed(4096, '\0');
-    const ssize_t got = pread(file_.get(), printed.data(), printed.size(), 0);
-    printed.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    std::string joined;
-    for (const std::string& line : split(printed, '\n')) {
-      if (!trim(line).empty()) joined += (joined.empty() ? "" : "; ") + std::string(trim(line));
-    }
-    return joined;
-  }
-
- private:
-  Descriptor file_;
-};
 
 Engine load_engine(const std::string& configuration) {
   OPENSSL_init_crypto(OPENSSL_INIT_ENGINE_ALL_BUILTIN | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
@@ -152,11 +98,7 @@ std::string be_the_program(const EngineUse& use, const std::optional<Account>& a
     const std::string reasons = printed.text();
     const std::string message =
         reasons.empty() ? error.what() : fmt::format("{}: {}", doing, printable(reasons));
-    if (!account) throw Error(error.kind(), message);
-    throw Error(error.kind(), fmt::format("as {}: {}", account->name, message))
-        .hint(fmt::format("see that {} may read the PIN file, the module, and the folder of its "
-                          "tokens",
-                          account->name));
+    throw seen_by(account, Error(error.kind(), message));
   }
 }
 
@@ -198,8 +140,6 @@ void check_usable_by_libp11(const Inventory& inventory, const Key& key) {
         .candidates({other.uri});
   }
 }
-
-void check_can_become(const std::string& user) { account_of(user); }
 
 void check_pin_file_for_libp11(const std::string& path) {
   const Secret content = Secret::take(read_file(path, 4096));

@@ -23,9 +23,6 @@ void check_usable_by_libp11(const Inventory& inventory, const Key& key);
 // feed for a part of the PIN, and no more than 31 bytes. Malformed or unsupported.
 void check_pin_file_for_libp11(const std::string& path);
 
-// Throws usage when there is no such user, or this process cannot become another one.
-void check_can_become(const std::string& user);
-
 // What a program is given to reach a key.
 struct EngineUse {
   std::string configuration;        // the content of its openssl.cnf

@@ -10,9 +10,12 @@
 #include "cli/programs.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/ossl/public_formats.h"
 #include "src/x509/certificate.h"
 #include "src/x509/chain.h"
+#include "tokens/account.h"
 #include "tokens/interop.h"
+#include "tokens/openssh.h"
 
 namespace hsmith::cli {
 namespace {
@@ -35,29 +38,47 @@ struct Found {
   ossl::PKey public_key;
 };
 
-bool is_server(const std::string& program) { return program == "nginx" || program == "apache"; }
+enum class Path { engine, openssh };
 
-void check_program(const std::string& program) {
-  if (program == "openssl" || is_server(program) || program == "curl") return;
-  static const std::vector<std::string> kKnown = {"openssl", "nginx", "apache",      "curl",
-                                                  "ssh",     "git",   "osslsigncode"};
-  const char* supported = "supported are openssl, nginx, apache and curl";
-  if (program == "haproxy") {
+// A program, and how it reaches a key.
+struct Program {
+  const char* name;
+  ProgramSetup (*setup)(const UsedKey&);
+  Path path;
+  bool needs_certificate;
+  bool serves;          // runs as a user of its own
+  bool signs_with_pss;  // RSA: TLS 1.3 wants that
+  bool uses_agent;      // which sends the PIN to all tokens of the module
+};
+constexpr Program kPrograms[] = {
+    {"openssl", openssl_setup, Path::engine, false, false, false, false},
+    {"nginx", nginx_setup, Path::engine, true, true, true, false},
+    {"apache", apache_setup, Path::engine, true, true, true, false},
+    {"curl", curl_setup, Path::engine, true, false, true, false},
+    {"osslsigncode", osslsigncode_setup, Path::engine, true, false, false, false},
+    {"ssh", ssh_setup, Path::openssh, false, false, false, false},
+    {"git", git_setup, Path::openssh, false, false, false, true},
+};
+constexpr const char* kNames = "openssl, nginx, apache, curl, ssh, git or osslsigncode";
+
+const Program& program_named(const std::string& name) {
+  std::vector<std::string> known;
+  for (const Program& program : kPrograms) {
+    if (name == program.name) return program;
+    known.emplace_back(program.name);
+  }
+  const auto hint = fmt::format("supported are {}", kNames);
+  if (name == "haproxy") {
     throw Error(Kind::unsupported,
                 "configure haproxy: the one of Debian 12 reads private keys from files only")
-        .hint(supported);
+        .hint(hint);
   }
-  if (std::find(kKnown.begin(), kKnown.end(), program) != kKnown.end()) {
-    throw Error(Kind::unsupported, fmt::format("configure {}: not supported yet", program))
-        .hint(supported);
-  }
-  const auto near = did_you_mean(program, kKnown);
-  throw Error(Kind::usage, fmt::format("--for {}: there is no such program", quoted(program)))
-      .hint(near ? fmt::format("did you mean {}?", *near) : supported);
+  const auto near = did_you_mean(name, known);
+  throw Error(Kind::usage, fmt::format("--for {}: there is no such program", quoted(name)))
+      .hint(near ? fmt::format("did you mean {}?", *near) : hint);
 }
 
-void check_options(const Options& options, const Context& context) {
-  check_program(options.program);
+void check_options(const Options& options, const Program& program, const Context& context) {
   if (options.test && options.pin_file.empty()) {
     throw Error(Kind::usage, "use --test: the program needs a PIN, and no file with it is named")
         .hint("add --pin-file FILE: the file that the program will read");
@@ -66,10 +87,10 @@ void check_options(const Options& options, const Context& context) {
     throw Error(Kind::usage, "use: --pin-file and --pin-source both name the PIN")
         .hint("leave --pin-source out: hsmith logs in with what is in the --pin-file");
   }
-  if (options.user && !is_server(options.program) && !options.test) {
+  if (options.user && !program.serves && !options.test) {
     throw Error(Kind::usage, "use --as-user: that goes with --test, or with nginx or apache");
   }
-  if (options.user && options.test) tokens::check_can_become(*options.user);
+  if (options.user && options.test) tokens::account_of(*options.user);
   if (options.listen.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                        "0123456789.:[]*-") != std::string::npos) {
     throw Error(Kind::usage,
@@ -114,9 +135,33 @@ std::string exact_uri(const tokens::OpenToken& token, const tokens::Key& key) {
   return tokens::format(uri);
 }
 
-Found find(const Options& options, Context& context) {
+// Throws unsupported when the program could not use the key.
+void check_usable(const Program& program, const tokens::OpenToken& token,
+                  const tokens::Inventory& inventory, const tokens::Key& key, bool test) {
+  if (program.path == Path::engine) return tokens::check_usable_by_libp11(inventory, key);
+  tokens::check_usable_by_openssh(inventory, key);
+  // The test of ssh uses an agent too.
+  if (program.uses_agent || test) tokens::check_only_token(token);
+}
+
+// By the names under which the program finds them.
+void set_paths(const Options& options, const Program& program, const tokens::Reach& way,
+               UsedKey& key) {
   if (!options.pin_file.empty()) {
-    tokens::check_pin_file_for_libp11(options.pin_file);
+    key.pin_file = fs::canonical(options.pin_file);
+    key.uri = with_pin_file(key.uri, key.pin_file);
+  }
+  key.module = fs::absolute(way.module_path);
+  if (program.path == Path::engine) key.engine = tokens::pkcs11_engine();
+  // ssh-agent compares it with its list after following links.
+  if (program.path == Path::openssh) key.module = fs::canonical(way.module_path);
+  key.module_init = way.module_init;
+  key.folder = (fs::current_path() / options.out_dir).lexically_normal();
+}
+
+Found find(const Options& options, const Program& program, Context& context) {
+  if (!options.pin_file.empty()) {
+    if (program.path == Path::engine) tokens::check_pin_file_for_libp11(options.pin_file);
     context.options.pin_source = "file:" + options.pin_file;
   }
   const tokens::Selector selector = tokens::parse_selector(options.key);
@@ -124,35 +169,29 @@ Found find(const Options& options, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, way, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
   const tokens::Inventory inventory = tokens::take_inventory(token);
-  tokens::check_usable_by_libp11(inventory, key);
+  check_usable(program, token, inventory, key, options.test);
   Found found;
   found.public_key = tokens::public_key_of(inventory, key);
   found.key.uri = exact_uri(token, key);
-  found.key.has_pin_file = !options.pin_file.empty();
-  if (found.key.has_pin_file) {
-    found.key.uri = with_pin_file(found.key.uri, fs::canonical(options.pin_file));
-  }
-  found.key.engine = tokens::pkcs11_engine();
-  found.key.module = fs::absolute(way.module_path);
-  found.key.module_init = way.module_init;
+  set_paths(options, program, way, found.key);
   found.key.name = file_name_for(key.label.empty() ? hex(key.id) : key.label);
   found.key.listen = options.listen;
-  found.key.folder = (fs::current_path() / options.out_dir).lexically_normal();
   found.key.user = options.user;
   // Apache does not run as root; Debian's runs as www-data.
   if (!options.user && geteuid() == 0)
     found.key.user = options.program == "apache" ? "www-data" : "root";
-  if (options.program != "openssl")
+  if (program.path == Path::openssh)
+    found.key.ssh_public_key = ossl::ssh_public_key(found.public_key.get());
+  if (program.needs_certificate)
     found.key.certificates = certificates_pem(options.program, inventory, key, context);
   return found;
 }
 
-// The signatures that the program will make: TLS 1.3 wants PSS of an RSA key.
-std::vector<ossl::Scheme> schemes_of(const std::string& program, const EVP_PKEY* public_key) {
+// The signatures that the program will make.
+std::vector<ossl::Scheme> schemes_of(const Program& program, const EVP_PKEY* public_key) {
   std::vector<ossl::Scheme> schemes{ossl::choose_scheme(public_key, "", "")};
-  if (program != "openssl" && ossl::algorithm_of(public_key) == ossl::KeyAlgorithm::rsa) {
+  if (program.signs_with_pss && ossl::algorithm_of(public_key) == ossl::KeyAlgorithm::rsa)
     schemes.push_back(ossl::choose_scheme(public_key, "pss", "sha256"));
-  }
   return schemes;
 }
 
@@ -197,7 +236,8 @@ void write_files(const ProgramSetup& setup, const fs::path& folder, Replace repl
   std::error_code failed;
   fs::create_directories(folder, failed);  // readable: the program may run as another user
   for (const ProgramFile& file : setup.files) {
-    write_file(folder / file.name, as_bytes(file.content), kPublicFile, replace);
+    const FileMode mode = file.is_program ? FileMode{0755} : kPublicFile;
+    write_file(folder / file.name, as_bytes(file.content), mode, replace);
   }
 }
 
@@ -209,38 +249,42 @@ Outcome planned_files(const ProgramSetup& setup, const fs::path& folder) {
   return planned(changes);
 }
 
-// Signs as the program will, and adds to the outcome that it did.
-void try_it(const Options& options, const Found& found, Outcome& outcome) {
-  const auto schemes = schemes_of(options.program, found.public_key.get());
+// Signs as the program will; what was signed.
+std::vector<std::string> sign_as(const Program& program, const Options& options,
+                                 const Found& found) {
+  if (program.path == Path::openssh) {
+    tokens::sign_through_openssh({found.key.module, found.key.ssh_public_key,
+                                  askpass_program(found.key.pin_file), options.user});
+    return {"SSH signature"};
+  }
+  const auto schemes = schemes_of(program, found.public_key.get());
   tokens::sign_through_engine({openssl_configuration(found.key), found.key.uri, options.user},
                               found.public_key.get(), schemes);
-  Json& test = outcome.data["test"] = Json{{"signatures", Json::array()}};
-  for (const ossl::Scheme& scheme : schemes) {
-    test["signatures"].push_back(ossl::describe(found.public_key.get(), scheme));
-  }
-  if (options.user) test["user"] = json_text(*options.user);
+  std::vector<std::string> signatures;
+  for (const ossl::Scheme& scheme : schemes)
+    signatures.push_back(ossl::describe(found.public_key.get(), scheme));
+  return signatures;
+}
+
+void try_it(const Program& program, const Options& options, const Found& found, Outcome& outcome) {
+  outcome.data["test"] = Json{{"signatures", sign_as(program, options, found)}};
+  if (options.user) outcome.data["test"]["user"] = json_text(*options.user);
   outcome.text +=
       fmt::format("# tested{}: {}\n", options.user ? " as " + *options.user : std::string(),
                   "the key was loaded this way and signed; the signature verifies");
 }
 
-ProgramSetup setup_for(const std::string& program, const UsedKey& key) {
-  if (program == "nginx") return nginx_setup(key);
-  if (program == "apache") return apache_setup(key);
-  if (program == "curl") return curl_setup(key);
-  return openssl_setup(key);
-}
-
 Outcome run(const Options& options, Context& context) {
-  check_options(options, context);
-  const Found found = find(options, context);
-  const ProgramSetup setup = setup_for(options.program, found.key);
+  const Program& program = program_named(options.program);
+  check_options(options, program, context);
+  const Found found = find(options, program, context);
+  const ProgramSetup setup = program.setup(found.key);
   const bool write = !options.out_dir.empty();
   if (write) check_files(setup, found.key.folder, context.replace());
   Outcome outcome;
   outcome.data = json_of(setup, found);
   outcome.text = text_of(setup, found.key.folder, write);
-  if (options.test) try_it(options, found, outcome);
+  if (options.test) try_it(program, options, found, outcome);
   if (write && context.options.plan) return planned_files(setup, found.key.folder);
   if (write) write_files(setup, found.key.folder, context.replace());
   return outcome;
@@ -251,7 +295,7 @@ Outcome run(const Options& options, Context& context) {
 void add_use(CLI::App& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI of the key")->required();
-  command.add_option("--for", options->program, "openssl, nginx, apache or curl")->required();
+  command.add_option("--for", options->program, kNames)->required();
   command.add_option("--pin-file", options->pin_file,
                      "File with the PIN that the program is to read");
   command.add_option("--as-user", options->user, "Whom the program runs as (with --test: as root)");
@@ -261,7 +305,7 @@ void add_use(CLI::App& command, Context& context) {
   command.footer(
       "Examples:\n  hsmith use web --for nginx --pin-file /etc/nginx/pin --out-dir /etc/nginx/web "
       "--test\n"
-      "  hsmith use client --for curl --pin-file pin --out-dir curl --test");
+      "  hsmith use login --for ssh --pin-file pin --out-dir ~/.ssh/token --test");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });

@@ -1,0 +1,45 @@
+#include "tokens/account.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "src/base/text.h"
+
+namespace hsmith::tokens {
+
+Account account_of(const std::string& name) {
+  const passwd* entry = getpwnam(name.c_str());
+  if (entry == nullptr) {
+    throw Error(Kind::usage,
+                fmt::format("become the user {}: there is no such user", quoted(name)));
+  }
+  if (geteuid() != 0) {
+    throw Error(Kind::usage, fmt::format("become the user {}: only root can", quoted(name)))
+        .hint("sudo hsmith use … --as-user " + name);
+  }
+  return {name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
+}
+
+void become(const Account& account) {
+  if (initgroups(account.name.c_str(), account.group) != 0 || setgid(account.group) != 0 ||
+      setuid(account.user) != 0) {
+    throw Error(Kind::usage,
+                fmt::format("become the user {}: {}", quoted(account.name), std::strerror(errno)));
+  }
+  setenv("HOME", account.home.c_str(), 1);
+}
+
+Error seen_by(const std::optional<Account>& account, const Error& error) {
+  if (!account) return error;
+  return Error(error.kind(), fmt::format("as {}: {}", account->name, error.what()))
+      .hint(fmt::format("see that {} may read the PIN file, the module, and the folder of its "
+                        "tokens",
+                        account->name));
+}
+
+}  // namespace hsmith::tokens
