@@ -1,9 +1,9 @@
 #include "cli/archive_access.h"
 
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "cli/changes.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -30,13 +30,13 @@ std::filesystem::path seen_file(const Context& context, const recovery::Archive&
 
 }  // namespace
 
-void add_archive_option(CLI::App& command, ArchiveOptions& options) {
+void add_archive_option(Arguments& command, ArchiveOptions& options) {
   command.add_option("--archive", options.url,
                      "sqlite:PATH (default: HSMITH_ARCHIVE, [archive] url, archive.db in the state "
                      "folder)");
 }
 
-void add_archive_change_options(CLI::App& command, ArchiveOptions& options) {
+void add_archive_change_options(Arguments& command, ArchiveOptions& options) {
   add_archive_option(command, options);
   command.add_option("--seal-key", options.seal_key,
                      "The key that seals changes, as a URI, where its token is not the chosen one");

@@ -6,15 +6,12 @@
 #include <optional>
 #include <string>
 
+#include "cli/arguments.h"
 #include "cli/context.h"
 #include "src/recovery/archive.h"
 #include "src/recovery/archiving.h"
 #include "src/recovery/store_sqlite.h"
 #include "tokens/keys.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hsmith::cli {
 
@@ -23,8 +20,8 @@ struct ArchiveOptions {
   std::optional<std::string> seal_key;
 };
 // --archive URL; for commands that change it, --seal-key KEY too.
-void add_archive_option(CLI::App& command, ArchiveOptions& options);
-void add_archive_change_options(CLI::App& command, ArchiveOptions& options);
+void add_archive_option(Arguments& command, ArchiveOptions& options);
+void add_archive_change_options(Arguments& command, ArchiveOptions& options);
 
 // The file of a sqlite: archive. Throws refused for a password in a URL, unsupported for
 // postgresql://.

@@ -1,9 +1,9 @@
 #include "cli/archive_search.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
@@ -78,17 +78,17 @@ std::string template_of(X509* certificate) {
 
 }  // namespace
 
-void add_search_options(CLI::App& command, SearchOptions& options) {
+void add_search_options(Arguments& command, SearchOptions& options) {
   command
       .add_option("SEARCH", options.search,
                   "Name, e-mail address, UPN, DOMAIN\\user, serial number, SHA-1 or SHA-256 "
                   "thumbprint, or key identifier")
-      ->required();
+      .required();
   command
       .add_option("--by", options.by,
                   "Look for this only: cn, email, upn, user, serial, "
                   "thumbprint, keyid")
-      ->check(CLI::IsMember(kKinds));
+      .one_of(kKinds);
 }
 
 std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options) {

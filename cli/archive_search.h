@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/archive_access.h"
+#include "cli/arguments.h"
 
 namespace hsmith::cli {
 
@@ -13,7 +14,7 @@ struct SearchOptions {
   std::string search;
   std::string by;  // "" = any
 };
-void add_search_options(CLI::App& command, SearchOptions& options);
+void add_search_options(Arguments& command, SearchOptions& options);
 
 // A key that was found; its row is what was sealed.
 struct Found {

@@ -3,11 +3,8 @@
 
 #include <span>
 
+#include "cli/arguments.h"
 #include "cli/context.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hsmith::cli {
 
@@ -16,7 +13,7 @@ struct Command {
   const char* verb;  // nullptr: the noun is the command
   const char* about;
   // Declares options and examples, and sets context.run when the command is chosen.
-  void (*add)(CLI::App& command, Context& context);
+  void (*add)(Arguments& command, Context& context);
 };
 
 struct Noun {

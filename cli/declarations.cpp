@@ -66,12 +66,15 @@ void add_commands(CLI::App& app, Context& context, const Named& named) {
     for (const Command& command : commands()) {
       if (named.noun != command.noun) continue;
       if (command.verb == nullptr) {
-        command.add(*group, context);
+        Arguments arguments(group);
+        command.add(arguments, context);
         continue;
       }
       has_verbs = true;
       CLI::App* verb = group->add_subcommand(command.verb, command.about);
-      if (named.verb.empty() || named.verb == command.verb) command.add(*verb, context);
+      if (!named.verb.empty() && named.verb != command.verb) continue;
+      Arguments arguments(verb);
+      command.add(arguments, context);
     }
     if (has_verbs) group->require_subcommand(1);
   }

@@ -1,9 +1,9 @@
 #include "cli/installation.h"
 
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "cli/certificate_argument.h"
 #include "cli/changes.h"
 #include "cli/key_output.h"
@@ -196,20 +196,19 @@ void check_usable(X509* certificate, const x509::CertificateFacts& facts) {
   }
 }
 
-void add_install_options(CLI::App& command, InstallOptions& options) {
+void add_install_options(Arguments& command, InstallOptions& options) {
   command.add_option("FILE", options.files, "Certificates: PEM, DER, PKCS#7; - is standard input")
-      ->required();
+      .required();
   command
       .add_option("--chain", options.chain, "Certificates of the authorities; they serve to verify")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_option("--trust", options.trust, "File of trusted roots: the whole path must verify");
-  command
-      .add_option("--crl", options.crls, "Revocation lists, which must decide on the whole path")
-      ->allow_extra_args(false);
+  command.add_option("--crl", options.crls, "Revocation lists, which must decide on the whole path")
+      .one_each();
   command
       .add_option("--login-as", options.login_as,
                   "Who writes it: user, or so, after the user proved the key (default user)")
-      ->check(CLI::IsMember({"user", "so"}));
+      .one_of({"user", "so"});
 }
 
 Outcome install_certificates(const InstallOptions& options, Context& context) {

@@ -4,12 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/arguments.h"
 #include "cli/context.h"
 #include "src/x509/certificate.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hsmith::cli {
 
@@ -25,7 +22,7 @@ struct InstallOptions {
 // two machines differ), or with a critical extension that no program knows.
 void check_usable(X509* certificate, const x509::CertificateFacts& facts);
 
-void add_install_options(CLI::App& command, InstallOptions& options);
+void add_install_options(Arguments& command, InstallOptions& options);
 
 // Reads the files (PEM, DER, PKCS#7, several in any order), finds the key of each certificate by
 // public key, checks everything, and only then installs. Doing it again changes nothing.

@@ -1,11 +1,11 @@
 #include "cli/message_signing.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "cli/chain_store.h"
 #include "cli/message_verification.h"
 #include "src/base/error.h"
@@ -124,16 +124,15 @@ cms::Placing MessageOptions::placing() const {
   return format == "jws" ? cms::Placing::attached : cms::Placing::detached;
 }
 
-void add_message_options(CLI::App& command, MessageOptions& options) {
+void add_message_options(Arguments& command, MessageOptions& options) {
   command
       .add_option("--format", options.format,
                   "raw: the bare signature (default); cms, smime, jws: with the certificate")
-      ->check(CLI::IsMember({"raw", "cms", "smime", "jws"}));
-  CLI::Option* detached = command.add_flag(
+      .one_of({"raw", "cms", "smime", "jws"});
+  const Argument detached = command.add_flag(
       "--detached", options.detached, "The message does not hold the content (default of cms)");
-  command
-      .add_flag("--attached", options.attached, "The message holds the content (default of jws)")
-      ->excludes(detached);
+  command.add_flag("--attached", options.attached, "The message holds the content (default of jws)")
+      .excludes(detached);
   command.add_flag("--chain", options.chain,
                    "Add the intermediate certificates that the token has");
   command.add_flag("--der", options.der, "CMS in DER instead of PEM");

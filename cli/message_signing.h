@@ -7,14 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "cli/arguments.h"
 #include "cli/context.h"
 #include "src/cms/sign.h"
 #include "src/ossl/handles.h"
 #include "tokens/keys.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hsmith::cli {
 
@@ -30,7 +27,7 @@ struct MessageOptions {
   cms::Placing placing() const;
 };
 
-void add_message_options(CLI::App& command, MessageOptions& options);
+void add_message_options(Arguments& command, MessageOptions& options);
 // Throws usage for options that contradict each other, or do not go with the format.
 void check_message_options(const MessageOptions& options);
 // ".sig", ".p7s", ".p7m", ".eml", ".jws".

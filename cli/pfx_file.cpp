@@ -1,8 +1,8 @@
 #include "cli/pfx_file.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "cli/passwords.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -24,13 +24,13 @@ std::string key_sha256(const EVP_PKEY* key) {
 
 }  // namespace
 
-void add_pfx_sources(CLI::App& command, PfxSources& sources) {
-  command.add_option("FILE", sources.files, "PKCS#12 files (.p12, .pfx)")->required();
+void add_pfx_sources(Arguments& command, PfxSources& sources) {
+  command.add_option("FILE", sources.files, "PKCS#12 files (.p12, .pfx)").required();
   command
       .add_option("--password-source", sources.passwords,
                   "Password: file:PATH, env:NAME, fd:N, cmd:COMMAND, prompt; one for all files, or "
                   "one for each")
-      ->allow_extra_args(false);
+      .one_each();
 }
 
 std::vector<OpenPfx> open_pfx_files(Context& context, const PfxSources& sources) {

@@ -5,12 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/arguments.h"
 #include "cli/context.h"
 #include "src/recovery/pfx.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hsmith::cli {
 
@@ -19,7 +16,7 @@ struct PfxSources {
   std::vector<std::string> files;
   std::vector<std::string> passwords;
 };
-void add_pfx_sources(CLI::App& command, PfxSources& sources);
+void add_pfx_sources(Arguments& command, PfxSources& sources);
 
 struct OpenPfx {
   std::string file;

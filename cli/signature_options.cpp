@@ -1,8 +1,8 @@
 #include "cli/signature_options.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "src/base/error.h"
 #include "src/base/files.h"
 #include "src/base/text.h"
@@ -30,11 +30,11 @@ Bytes whole_file(const std::string& file) {
 
 }  // namespace
 
-void add_signature_options(CLI::App& command, SignatureOptions& options) {
+void add_signature_options(Arguments& command, SignatureOptions& options) {
   command.add_option("--digest", options.digest, "sha256, sha384, sha512 (default by the key)");
   command.add_option("--scheme", options.scheme, "pkcs1, pss, ecdsa, eddsa (default by the key)");
   command.add_option("--sig-format", options.sig_format, "ECDSA: der, or raw for r || s")
-      ->check(CLI::IsMember({"der", "raw"}));
+      .one_of({"der", "raw"});
   command.add_flag("--prehashed", options.prehashed,
                    "The file holds the digest; name it with --digest");
 }

@@ -4,12 +4,9 @@
 #include <openssl/evp.h>
 #include <string>
 
+#include "cli/arguments.h"
 #include "src/base/bytes.h"
 #include "src/ossl/algorithms.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hsmith::cli {
 
@@ -22,7 +19,7 @@ struct SignatureOptions {
   bool raw() const { return sig_format == "raw"; }
 };
 
-void add_signature_options(CLI::App& command, SignatureOptions& options);
+void add_signature_options(Arguments& command, SignatureOptions& options);
 
 // Throws usage when a raw r || s form is asked of a key that is not ECDSA.
 void check_sig_format(const SignatureOptions& options, const EVP_PKEY* key);

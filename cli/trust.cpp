@@ -1,9 +1,9 @@
 #include "cli/trust.h"
 
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "cli/certificate_argument.h"
 #include "cli/kept_crls.h"
 #include "src/base/error.h"
@@ -48,20 +48,18 @@ std::time_t time_of_check(const std::string& at) {
   return *time;
 }
 
-void add_anchor_options(CLI::App& command, TrustOptions& options) {
-  command.add_option("--trust", options.trust, "File of trusted roots, or system")
-      ->allow_extra_args(false);
-  command.add_option("--untrusted", options.untrusted, "File of intermediates")
-      ->allow_extra_args(false);
+void add_anchor_options(Arguments& command, TrustOptions& options) {
+  command.add_option("--trust", options.trust, "File of trusted roots, or system").one_each();
+  command.add_option("--untrusted", options.untrusted, "File of intermediates").one_each();
   command.add_option("--at", options.at, "Time of the check, RFC 3339 (default: now)");
 }
 
-void add_trust_options(CLI::App& command, TrustOptions& options) {
+void add_trust_options(Arguments& command, TrustOptions& options) {
   add_anchor_options(command, options);
   command
       .add_option("--crl", options.crls,
                   "File of revocation lists; they must decide on every certificate")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_flag("--require-crl", options.require_crl,
                    "Not good unless revocation lists decide on every certificate");
 }

@@ -5,12 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/arguments.h"
 #include "cli/context.h"
 #include "src/x509/path.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hsmith::cli {
 
@@ -23,8 +20,8 @@ struct TrustOptions {
 };
 
 // --trust, --untrusted, --at; and --crl, --require-crl besides.
-void add_anchor_options(CLI::App& command, TrustOptions& options);
-void add_trust_options(CLI::App& command, TrustOptions& options);
+void add_anchor_options(Arguments& command, TrustOptions& options);
+void add_trust_options(Arguments& command, TrustOptions& options);
 
 struct Trust {
   std::vector<ossl::Certificate> anchors;

@@ -1,5 +1,4 @@
 // hsmith archive add: keys from PKCS#12 files, proved, encrypted to the agents, stored.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
@@ -270,11 +269,11 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_add(CLI::App& command, Context& context) {
+void add_archive_add(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_change_options(command, options->archive);
   command.add_option("FILE", options->files, "PKCS#12 files, or folders of .p12 and .pfx")
-      ->required();
+      .required();
   command.add_option("--password-source", options->password,
                      "Password of the files: file:PATH, env:NAME, fd:N, cmd:COMMAND, prompt");
   command.add_option("--passwords", options->passwords, "List of passwords: lines FILE,PASSWORD");

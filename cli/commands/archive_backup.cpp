@@ -1,5 +1,4 @@
 // hsmith archive backup: a consistent copy of an archive, verified as a whole.
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -49,10 +48,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_backup(CLI::App& command, Context& context) {
+void add_archive_backup(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_option(command, options->archive);
-  command.add_option("-o,--output", options->output, "File to write; must not exist")->required();
+  command.add_option("-o,--output", options->output, "File to write; must not exist").required();
   command.footer(
       "Examples:\n  hsmith archive backup -o archive-2026-11-20.db\n"
       "  hsmith archive backup --archive sqlite:/srv/keys.db -o /backup/keys.db");

@@ -1,5 +1,4 @@
 // hsmith archive coverage: how many keys each agent can open, and which are lost with one.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
 #include <fmt/format.h>
@@ -90,7 +89,7 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_coverage(CLI::App& command, Context& context) {
+void add_archive_coverage(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_option(command, options->archive);
   command.add_option(

@@ -1,5 +1,4 @@
 // hsmith archive find: whose keys are there, and which agents can open each.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/archive_search.h"
@@ -35,7 +34,7 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_find(CLI::App& command, Context& context) {
+void add_archive_find(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_option(command, options->archive);
   add_search_options(command, options->search);

@@ -1,5 +1,4 @@
 // hsmith archive get: a key's recovery blob, signed by an officer.
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fnmatch.h>
@@ -115,14 +114,14 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_get(CLI::App& command, Context& context) {
+void add_archive_get(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_option(command, options->archive);
   add_search_options(command, options->search);
   command.add_option("-o,--output", options->output, "File to write (.rec)");
   command.add_option("--out-dir", options->out_dir, "With --all: folder for one blob each");
   command.add_flag("--all", options->all, "All keys that match");
-  command.add_option("--officer", options->officer, "The officer's key, on its token")->required();
+  command.add_option("--officer", options->officer, "The officer's key, on its token").required();
   command.add_option("--reason", options->reason, "Why: goes into the audit log");
   command.footer(
       "Examples:\n  hsmith archive get alice@example.com -o alice.rec --officer officer --reason "

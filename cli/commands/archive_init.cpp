@@ -1,5 +1,4 @@
 // hsmith archive init: an archive whose settings and changes are sealed by a token key.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 #include <openssl/rand.h>
@@ -128,21 +127,18 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_init(CLI::App& command, Context& context) {
+void add_archive_init(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_option(command, options->archive);
   command
       .add_option("--seal-key", options->archive.seal_key,
                   "The key that seals changes; its certificate must be on its token")
-      ->required();
-  command
-      .add_option("--trust", options->trust, "Anchors: agents and own certificates lead to them")
-      ->required()
-      ->allow_extra_args(false);
-  command.add_option("--crl", options->crls, "Revocation lists of their authorities")
-      ->allow_extra_args(false);
-  command.add_option("--officer-cert", options->officers, "Certificate of an officer")
-      ->allow_extra_args(false);
+      .required();
+  command.add_option("--trust", options->trust, "Anchors: agents and own certificates lead to them")
+      .required()
+      .one_each();
+  command.add_option("--crl", options->crls, "Revocation lists of their authorities").one_each();
+  command.add_option("--officer-cert", options->officers, "Certificate of an officer").one_each();
   command.add_option("--kras-per-key", options->kras_per_key,
                      "How many agents can open each key (default 1)");
   command.footer(

@@ -1,5 +1,4 @@
 // hsmith archive officer add|remove|list: who may export whose recovery blobs.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -100,21 +99,21 @@ Outcome list(const Options& options, Context& context) {
 
 using Run = Outcome (*)(const Options&, Context&);
 
-void add_verb(CLI::App& officer, Context& context, const char* name, const char* about,
+void add_verb(Arguments& officer, Context& context, const char* name, const char* about,
               const char* examples, Run run) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = officer.add_subcommand(name, about);
+  Arguments verb = officer.add_verb(name, about);
   if (std::string_view(name) == "list") {
-    add_archive_option(*verb, options->archive);
+    add_archive_option(verb, options->archive);
   } else {
-    add_archive_change_options(*verb, options->archive);
-    verb->add_option("CERT", options->certificate, "The officer's certificate, a file")->required();
+    add_archive_change_options(verb, options->archive);
+    verb.add_option("CERT", options->certificate, "The officer's certificate, a file").required();
   }
   if (std::string_view(name) == "add")
-    verb->add_option("--subjects", options->subjects,
-                     "Whose keys: a pattern for the subject, '*,OU=Sales,*' (default all)");
-  verb->footer(examples);
-  verb->callback([options, name, run, &context] {
+    verb.add_option("--subjects", options->subjects,
+                    "Whose keys: a pattern for the subject, '*,OU=Sales,*' (default all)");
+  verb.footer(examples);
+  verb.callback([options, name, run, &context] {
     context.command += std::string(" ") + name;
     context.run = [options, run, &context] { return run(*options, context); };
   });
@@ -122,7 +121,7 @@ void add_verb(CLI::App& officer, Context& context, const char* name, const char*
 
 }  // namespace
 
-void add_archive_officer(CLI::App& command, Context& context) {
+void add_archive_officer(Arguments& command, Context& context) {
   add_verb(command, context, "add", "Add an officer",
            "Examples:\n  hsmith archive officer add officer.crt\n"
            "  hsmith archive officer add sales.crt --subjects '*OU=Sales*'",
@@ -133,7 +132,6 @@ void add_archive_officer(CLI::App& command, Context& context) {
            remove);
   add_verb(command, context, "list", "List the officers",
            "Examples:\n  hsmith archive officer list\n  hsmith archive officer list --json", list);
-  command.require_subcommand(1);
   command.footer(
       "Examples:\n  hsmith archive officer add officer.crt\n  hsmith archive officer list");
 }

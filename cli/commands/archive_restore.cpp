@@ -1,5 +1,4 @@
 // hsmith archive restore: a backup becomes the archive, after all of it was verified.
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -58,10 +57,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_restore(CLI::App& command, Context& context) {
+void add_archive_restore(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_option(command, options->archive);
-  command.add_option("FILE", options->backup, "A file of archive backup")->required();
+  command.add_option("FILE", options->backup, "A file of archive backup").required();
   command.add_flag("--accept-rollback", options->accept_rollback,
                    "Take a backup that lacks what was archived after it");
   command.footer(

@@ -1,5 +1,4 @@
 // hsmith archive set: one setting of an archive, sealed anew.
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <fmt/format.h>
 
@@ -103,15 +102,15 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_archive_set(CLI::App& command, Context& context) {
+void add_archive_set(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_change_options(command, options->archive);
   command.add_option("NAME", options->name, "kras-per-key, selection, allow-foreign or crl")
-      ->required();
+      .required();
   command
       .add_option("VALUE", options->value,
                   "A number; roundrobin, spread or all; yes or no; a file of CRLs")
-      ->required();
+      .required();
   command.footer(
       "Examples:\n  hsmith archive set kras-per-key 2\n  hsmith archive set selection spread");
   command.callback([options, &context] {

@@ -1,5 +1,4 @@
 // hsmith archive status: settings, agents and counts of an archive.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -47,7 +46,7 @@ Outcome run(const ArchiveOptions& options, Context& context) {
 
 }  // namespace
 
-void add_archive_status(CLI::App& command, Context& context) {
+void add_archive_status(Arguments& command, Context& context) {
   auto options = std::make_shared<ArchiveOptions>();
   add_archive_option(command, *options);
   command.footer(

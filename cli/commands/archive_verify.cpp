@@ -1,5 +1,4 @@
 // hsmith archive verify: every seal and every row, nothing edited, swapped or missing.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/archive_access.h"
@@ -33,7 +32,7 @@ Outcome run(const ArchiveOptions& options, Context& context) {
 
 }  // namespace
 
-void add_archive_verify(CLI::App& command, Context& context) {
+void add_archive_verify(Arguments& command, Context& context) {
   auto options = std::make_shared<ArchiveOptions>();
   add_archive_option(command, *options);
   command.footer(

@@ -1,5 +1,4 @@
 // hsmith ca backup: the authority's file as it is at one moment, checked; never the key.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -64,11 +63,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_backup(CLI::App& command, Context& context) {
+void add_ca_backup(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("CA", options->ca, "Name of the CA")->required();
-  command.add_option("-o,--output", options->output, "File to write: a SQLite database")
-      ->required();
+  command.add_option("CA", options->ca, "Name of the CA").required();
+  command.add_option("-o,--output", options->output, "File to write: a SQLite database").required();
   command.footer(
       "Examples:\n  hsmith ca backup lab -o lab-backup.db\n"
       "  hsmith ca backup lab -o /backup/lab.db --force --json");

@@ -1,5 +1,4 @@
 // hsmith ca crl: the list of what is revoked, signed.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -89,22 +88,22 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_crl(CLI::App& command, Context& context) {
+void add_ca_crl(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("--ca", options->ca, "Name of the CA")->required();
+  command.add_option("--ca", options->ca, "Name of the CA").required();
   command.add_option("-o,--output", options->output, "File to write, or - for standard output")
-      ->required();
+      .required();
   command.add_option("--format", options->format, "pem or der (default pem)")
-      ->check(CLI::IsMember({"pem", "der"}));
+      .one_of({"pem", "der"});
   command
       .add_option("--days", options->days,
                   "Days until the next list (default: as ca init said; a delta: 1)")
-      ->check(CLI::Range(1, 3650));
+      .within(1, 3650);
   command.add_flag("--delta", options->delta, "Only what changed since the last complete list");
   command
       .add_option("--generation", options->generation,
                   "Sign with the CA's first, second, … key (default: the one in service)")
-      ->check(CLI::Range(1, 1000));
+      .within(1, 1000);
   command.footer(
       "Examples:\n  hsmith ca crl --ca lab -o lab.crl --force\n"
       "  hsmith ca crl --ca lab --delta --days 1 -o lab-delta.crl");

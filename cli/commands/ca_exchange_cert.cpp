@@ -1,5 +1,4 @@
 // hsmith ca exchange-cert: the certificate that keys are encrypted to on their way to an archive.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -157,13 +156,13 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_exchange_cert(CLI::App& command, Context& context) {
+void add_ca_exchange_cert(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("--ca", options->ca, "Name of the CA")->required();
+  command.add_option("--ca", options->ca, "Name of the CA").required();
   command.add_option("-o,--output", options->output, "File to write, or - for standard output")
-      ->required();
+      .required();
   command.add_option("--format", options->format, "pem or der (default pem)")
-      ->check(CLI::IsMember({"pem", "der"}));
+      .one_of({"pem", "der"});
   command.footer(
       "The one in force is given again until its last day; its key NAME-Xchg is made when there "
       "is none.\n\n"

@@ -1,5 +1,4 @@
 // hsmith ca init: a key on the token, a self-signed certificate for it, and the authority's file.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -146,30 +145,30 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_init(CLI::App& command, Context& context) {
+void add_ca_init(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("NAME", options->name, "Name of the CA and of its key; must be free")
-      ->required();
-  command.add_option("--key-type", options->key_type, "rsa:3072, ec:p256, ec:p384, …")->required();
+      .required();
+  command.add_option("--key-type", options->key_type, "rsa:3072, ec:p256, ec:p384, …").required();
   command.add_option("--subject", options->subject, "Distinguished name, RFC 4514: CN=…,O=…,C=…")
-      ->required();
+      .required();
   command.add_option("--days", options->days, "Days for which its certificate is valid")
-      ->required()
-      ->check(CLI::Range(1, 36500));
+      .required()
+      .within(1, 36500);
   command
       .add_option("--path-length", options->path_length,
                   "How many authorities may stand below it, one under the other")
-      ->check(CLI::Range(0, 100));
+      .within(0, 100);
   command.add_option("--eku", options->extended_key_usage,
                      "The only purposes for which it may issue (default: all)");
   command.add_option("--cdp", options->crl_urls, "Where its list will be, for its certificates")
-      ->allow_extra_args(false);
+      .one_each();
   command
       .add_option("--aia", options->issuer_urls,
                   "Where its certificate will be, for its certificates")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_option("--crl-days", options->crl_days, "Days from a list to the next (default 7)")
-      ->check(CLI::Range(1, 3650));
+      .within(1, 3650);
   command.add_option("-o,--output", options->output, "File for its certificate (PEM)");
   command.footer(
       "Examples:\n  hsmith ca init lab --key-type ec:p384 --subject \"CN=Lab CA,O=Example "

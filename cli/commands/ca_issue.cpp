@@ -1,5 +1,4 @@
 // hsmith ca issue: a certificate for a request, as far as a profile allows.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -170,22 +169,22 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_issue(CLI::App& command, Context& context) {
+void add_ca_issue(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("REQUEST", options->request, "Certificate request (PEM or DER)")->required();
-  command.add_option("--ca", options->ca, "Name of the CA")->required();
+  command.add_option("REQUEST", options->request, "Certificate request (PEM or DER)").required();
+  command.add_option("--ca", options->ca, "Name of the CA").required();
   command.add_option("--profile", options->profile, "server, client, kra, … or one of your own")
-      ->required();
+      .required();
   command.add_option("--days", options->days, "Days of validity (default: the profile's)")
-      ->check(CLI::Range(1, 36500));
+      .within(1, 36500);
   command.add_option("--approve", options->approval,
                      "First 16 hex digits of the key's SHA-256: for recovery agents");
   command.add_flag("--same-token", options->same_token,
                    "Allow a recovery agent's key on the CA's own token");
   command.add_option("-o,--output", options->output, "File to write, or - for standard output")
-      ->required();
+      .required();
   command.add_option("--format", options->format, "pem or der (default pem)")
-      ->check(CLI::IsMember({"pem", "der"}));
+      .one_of({"pem", "der"});
   command.footer(
       "Examples:\n  hsmith ca issue web.csr --ca lab --profile server -o web.crt\n"
       "  hsmith ca issue agent.csr --ca lab --profile kra --approve 0123456789abcdef -o agent.crt");

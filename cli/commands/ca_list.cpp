@@ -1,5 +1,4 @@
 // hsmith ca list: the authorities, or what one of them has issued.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -62,7 +61,7 @@ Outcome list_authorities(Context& context) {
 
 }  // namespace
 
-void add_ca_list(CLI::App& command, Context& context) {
+void add_ca_list(Arguments& command, Context& context) {
   auto name = std::make_shared<std::string>();
   command.add_option("CA", *name, "List what this one has issued");
   command.footer("Examples:\n  hsmith ca list\n  hsmith ca list lab --json");

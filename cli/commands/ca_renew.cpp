@@ -1,5 +1,4 @@
 // hsmith ca renew: a new certificate of the authority, by the same key or a new one.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -178,15 +177,15 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_renew(CLI::App& command, Context& context) {
+void add_ca_renew(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("CA", options->ca, "Name of the CA")->required();
+  command.add_option("CA", options->ca, "Name of the CA").required();
   command.add_flag("--same-key", options->same_key, "A new certificate of the key in service");
   command.add_flag("--new-key", options->new_key,
                    "A new key, its certificate, and the cross-certificates between old and new");
   command.add_option("--key-type", options->key_type, "Of the new key (default: as before)");
   command.add_option("--days", options->days, "Days of validity (default: as many as before)")
-      ->check(CLI::Range(1, 36500));
+      .within(1, 36500);
   command.add_option("-o,--output", options->output,
                      "File for all that is made, PEM (default: standard output)");
   command.footer(

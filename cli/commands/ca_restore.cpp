@@ -1,5 +1,4 @@
 // hsmith ca restore: an authority's file from a backup, checked row by row first.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/authority.h"
@@ -55,9 +54,9 @@ Outcome run(const std::string& backup, Context& context) {
 
 }  // namespace
 
-void add_ca_restore(CLI::App& command, Context& context) {
+void add_ca_restore(Arguments& command, Context& context) {
   auto backup = std::make_shared<std::string>();
-  command.add_option("FILE", *backup, "What hsmith ca backup wrote")->required();
+  command.add_option("FILE", *backup, "What hsmith ca backup wrote").required();
   command.footer(
       "Examples:\n  hsmith ca restore lab-backup.db\n  hsmith ca restore lab-backup.db --plan");
   command.callback(

@@ -1,5 +1,4 @@
 // hsmith ca revoke: a certificate that the next list names.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -52,10 +51,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_revoke(CLI::App& command, Context& context) {
+void add_ca_revoke(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("SERIAL", options->serial, "Serial number, hex")->required();
-  command.add_option("--ca", options->ca, "Name of the CA")->required();
+  command.add_option("SERIAL", options->serial, "Serial number, hex").required();
+  command.add_option("--ca", options->ca, "Name of the CA").required();
   command.add_option("--reason", options->reason,
                      "keyCompromise, superseded, certificateHold, … (RFC 5280; default "
                      "unspecified); removeFromCRL ends a hold");

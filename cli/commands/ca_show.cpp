@@ -1,5 +1,4 @@
 // hsmith ca show: a certificate that an authority issued, as its file has it.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/authority.h"
@@ -60,10 +59,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_ca_show(CLI::App& command, Context& context) {
+void add_ca_show(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("SERIAL", options->serial, "Serial number, hex")->required();
-  command.add_option("--ca", options->ca, "Name of the CA")->required();
+  command.add_option("SERIAL", options->serial, "Serial number, hex").required();
+  command.add_option("--ca", options->ca, "Name of the CA").required();
   command.add_option("-o,--output", options->output, "Write the certificate (PEM) to this file");
   command.footer(
       "Examples:\n  hsmith ca show 5f0c8a… --ca lab\n"

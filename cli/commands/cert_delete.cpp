@@ -1,5 +1,4 @@
 // hsmith cert delete: one certificate from the token; its key stays.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -35,14 +34,14 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_cert_delete(CLI::App& command, Context& context) {
+void add_cert_delete(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("CERT", options->certificate,
                   "Label, id:HEX or PKCS#11 URI of a certificate on the token")
-      ->required();
+      .required();
   command.add_option("--login-as", options->login_as, "Who deletes it: user, or so (default user)")
-      ->check(CLI::IsMember({"user", "so"}));
+      .one_of({"user", "so"});
   command.footer(
       "Examples:\n  hsmith cert delete web --token prod --plan\n  hsmith cert delete web --token "
       "prod --yes");

@@ -1,5 +1,4 @@
 // hsmith cert export: a certificate from the token to a file, alone or with its chain.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -77,16 +76,16 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_cert_export(CLI::App& command, Context& context) {
+void add_cert_export(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("CERT", options->certificate,
                   "Label, id:HEX or PKCS#11 URI of a certificate on the token")
-      ->required();
+      .required();
   command.add_flag("--chain", options->chain,
                    "With its issuers, without the root, in the order that servers want");
   command.add_option("--format", options->format, "pem, der or p7b (default pem)")
-      ->check(CLI::IsMember({"pem", "der", "p7b"}));
+      .one_of({"pem", "der", "p7b"});
   command.add_option("-o,--output", options->output, "File to write (default: standard output)");
   command.footer(
       "Examples:\n  hsmith cert export web -o web.pem\n  hsmith cert export web --chain --format "

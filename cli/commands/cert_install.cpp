@@ -1,12 +1,11 @@
 // hsmith cert install: the same as request complete, where nothing was pending.
-#include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
 #include "cli/installation.h"
 
 namespace hsmith::cli {
 
-void add_cert_install(CLI::App& command, Context& context) {
+void add_cert_install(Arguments& command, Context& context) {
   auto options = std::make_shared<InstallOptions>();
   add_install_options(command, *options);
   command.footer(

@@ -1,5 +1,4 @@
 // hsmith cert list: the certificates of a token, and which of them expire soon.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -129,12 +128,12 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_cert_list(CLI::App& command, Context& context) {
+void add_cert_list(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--expiring", options->expiring,
                      "Only what expires within this time (30d, 12h, 4w); exit 3 when there is any");
   command.add_option("--format", options->format, "table or prometheus (default table)")
-      ->check(CLI::IsMember({"table", "prometheus"}));
+      .one_of({"table", "prometheus"});
   command.footer(
       "Examples:\n  hsmith cert list --expiring 30d --json\n"
       "  hsmith cert list --format prometheus > /var/lib/node_exporter/hsmith.prom");

@@ -1,5 +1,4 @@
 // hsmith cert match: whether a certificate and a private key belong together, proved by the key.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/certificate_argument.h"
@@ -53,12 +52,12 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_cert_match(CLI::App& command, Context& context) {
+void add_cert_match(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("CERT", options->certificate,
                   "A file, or label, id:HEX or PKCS#11 URI of a certificate")
-      ->required();
+      .required();
   command.add_option("KEY", options->key,
                      "Label, id:HEX or PKCS#11 URI of a key (default: found by public key)");
   command.footer("Examples:\n  hsmith cert match web.crt web\n  hsmith cert match web.crt --json");

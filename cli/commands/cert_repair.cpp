@@ -1,5 +1,4 @@
 // hsmith cert repair: certificates and keys that belong together by public key are linked anew.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -110,7 +109,7 @@ Outcome run(const std::string& name, Context& context) {
 
 }  // namespace
 
-void add_cert_repair(CLI::App& command, Context& context) {
+void add_cert_repair(Arguments& command, Context& context) {
   auto name = std::make_shared<std::string>();
   command.add_option("NAME", *name,
                      "Only this key: label, id:HEX or PKCS#11 URI of it or its certificate");

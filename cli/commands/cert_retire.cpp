@@ -1,5 +1,4 @@
 // hsmith cert retire: deletes what a renewal has replaced.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -117,9 +116,9 @@ Outcome run(const std::string& name, Context& context) {
 
 }  // namespace
 
-void add_cert_retire(CLI::App& command, Context& context) {
+void add_cert_retire(Arguments& command, Context& context) {
   auto name = std::make_shared<std::string>();
-  command.add_option("NAME", *name, "Label of the pair in service; NAME@1 is deleted")->required();
+  command.add_option("NAME", *name, "Label of the pair in service; NAME@1 is deleted").required();
   command.footer(
       "Examples:\n  hsmith cert retire web --token prod --plan\n  hsmith cert retire web --token "
       "prod --yes");

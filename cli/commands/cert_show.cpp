@@ -1,5 +1,4 @@
 // hsmith cert show: what a certificate says.
-#include <CLI/CLI.hpp>
 
 #include "cli/certificate_argument.h"
 #include "cli/certificate_output.h"
@@ -20,10 +19,10 @@ Outcome run(const std::string& argument, Context& context) {
 
 }  // namespace
 
-void add_cert_show(CLI::App& command, Context& context) {
+void add_cert_show(Arguments& command, Context& context) {
   auto argument = std::make_shared<std::string>();
   command.add_option("CERT", *argument, "A file, or label, id:HEX or PKCS#11 URI of a certificate")
-      ->required();
+      .required();
   command.footer("Examples:\n  hsmith cert show web\n  hsmith cert show ./web.crt --json");
   command.callback([argument, &context] {
     context.run = [argument, &context] { return run(*argument, context); };

@@ -1,5 +1,4 @@
 // hsmith cert verify: path validation, every path shown.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <iterator>
 
@@ -103,29 +102,28 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_cert_verify(CLI::App& command, Context& context) {
+void add_cert_verify(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   auto& path = options->path;
   command
       .add_option("FILE", options->files,
                   "Certificates, the one to verify first; - is standard input")
-      ->required();
+      .required();
   add_trust_options(command, options->trust);
   command.add_option("--purpose", options->purpose,
                      "server, client, email, kra, codesign, timestamp, any (default any)");
   command.add_option("--host", path.host, "The certificate must be good for this host name");
   command.add_option("--ip", path.ip, "The certificate must be good for this address");
   command.add_option("--email", path.emails, "The certificate must be good for this mailbox")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_option("--max-depth", path.max_depth,
                      "Intermediates allowed between root and certificate");
   command.add_flag("--partial-chain", path.partial_chain,
                    "A trusted certificate need not be self-signed");
   command.add_flag("--strict", path.strict, "RFC 5280 to the letter");
   command.add_option("--security-level", path.security_level, "As OpenSSL counts: 0 to 5")
-      ->check(CLI::Range(0, 5));
-  command.add_option("--policy", path.policies, "Acceptable certificate policy (OID)")
-      ->allow_extra_args(false);
+      .within(0, 5);
+  command.add_option("--policy", path.policies, "Acceptable certificate policy (OID)").one_each();
   command.add_flag("--explicit-policy", path.explicit_policy, "RFC 5280, 6.1.1 (f)");
   command.add_flag("--inhibit-mapping", path.inhibit_mapping, "RFC 5280, 6.1.1 (e)");
   command.add_flag("--inhibit-any", path.inhibit_any, "RFC 5280, 6.1.1 (g)");

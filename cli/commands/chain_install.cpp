@@ -1,5 +1,4 @@
 // hsmith chain install: intermediates and cross-certificates, so that chains can be made.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
 #include <fmt/format.h>
@@ -248,10 +247,10 @@ Outcome run(const std::vector<std::string>& files, Context& context) {
 
 }  // namespace
 
-void add_chain_install(CLI::App& command, Context& context) {
+void add_chain_install(Arguments& command, Context& context) {
   auto files = std::make_shared<std::vector<std::string>>();
   command.add_option("FILE", *files, "Intermediate and cross-certificates: PEM, DER, PKCS#7")
-      ->required();
+      .required();
   command.footer(
       "Examples:\n  hsmith chain install sub-ca.crt cross.crt\n"
       "  hsmith chain install bundle.p7b --token prod --plan");

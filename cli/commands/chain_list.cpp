@@ -1,5 +1,4 @@
 // hsmith chain list: the certificates of authorities from which chains are made.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -40,7 +39,7 @@ Outcome run(Context& context) {
 
 }  // namespace
 
-void add_chain_list(CLI::App& command, Context& context) {
+void add_chain_list(Arguments& command, Context& context) {
   command.footer("Examples:\n  hsmith chain list\n  hsmith chain list --token prod --json");
   command.callback([&context] { context.run = [&context] { return run(context); }; });
 }

@@ -1,5 +1,4 @@
 // hsmith chain remove: one authority's certificate from the token or the state folder.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/chain_store.h"
@@ -41,12 +40,12 @@ Outcome run(const std::string& argument, Context& context) {
 
 }  // namespace
 
-void add_chain_remove(CLI::App& command, Context& context) {
+void add_chain_remove(Arguments& command, Context& context) {
   auto argument = std::make_shared<std::string>();
   command
       .add_option("X", *argument,
                   "A file with the certificate, sha256:HEX, or label, id:HEX or PKCS#11 URI")
-      ->required();
+      .required();
   command.footer(
       "Examples:\n  hsmith chain remove ./old-sub-ca.crt --token prod\n"
       "  hsmith chain remove sha256:0a1b2c3d --token prod --yes");

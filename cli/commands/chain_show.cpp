@@ -1,5 +1,4 @@
 // hsmith chain show: every path from a certificate to every anchor.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -73,16 +72,16 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_chain_show(CLI::App& command, Context& context) {
+void add_chain_show(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("CERT", options->certificate,
                   "A file, or label, id:HEX or PKCS#11 URI of a certificate")
-      ->required();
+      .required();
   command
       .add_option("--trust", options->trust,
                   "File of trusted roots, or system (default: [trust] anchors)")
-      ->allow_extra_args(false);
+      .one_each();
   command.footer(
       "Examples:\n  hsmith chain show web\n  hsmith chain show ./web.crt --trust roots.pem --json");
   command.callback([options, &context] {

@@ -1,7 +1,6 @@
 // hsmith completion: the script by which a shell completes command lines of hsmith.
 #include "cli/completion.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -46,10 +45,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_completion(CLI::App& command, Context& context) {
+void add_completion(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("SHELL", options->shell, "bash, zsh or fish")->required();
-  command.add_option("WORD", options->words)->group("");  // for the scripts
+  command.add_option("SHELL", options->shell, "bash, zsh or fish").required();
+  command.add_option("WORD", options->words, "").hidden();  // for the scripts
   command.footer(
       "bash:  source <(hsmith completion bash)                in ~/.bashrc\n"
       "zsh:   source <(hsmith completion zsh)                 in ~/.zshrc, behind compinit\n"

@@ -1,5 +1,4 @@
 // hsmith crl check: is this certificate revoked?
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/certificate_argument.h"
@@ -58,15 +57,14 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_crl_check(CLI::App& command, Context& context) {
+void add_crl_check(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("CERT", options->certificate, "File, label, id:HEX or PKCS#11 URI")
-      ->required();
+  command.add_option("CERT", options->certificate, "File, label, id:HEX or PKCS#11 URI").required();
   add_anchor_options(command, options->trust);
   command
       .add_option("--crl", options->trust.crls,
                   "File of revocation lists, in place of those that are kept")
-      ->allow_extra_args(false);
+      .one_each();
   command.footer(
       "Examples:\n  hsmith crl check web.crt --trust root.crt --untrusted sub.crt\n"
       "  hsmith crl check label:web --trust root.crt --crl root.crl --json");

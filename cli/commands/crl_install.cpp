@@ -1,5 +1,4 @@
 // hsmith crl install: revocation lists are verified, then kept for cert verify.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -112,9 +111,9 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_crl_install(CLI::App& command, Context& context) {
+void add_crl_install(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->files, "Revocation lists: PEM, DER or PKCS#7")->required();
+  command.add_option("FILE", options->files, "Revocation lists: PEM, DER or PKCS#7").required();
   add_anchor_options(command, options->trust);
   command.footer(
       "Examples:\n  hsmith crl install root.crl --trust root.crt\n"

@@ -1,5 +1,4 @@
 // hsmith crl list: the revocation lists that cert verify uses without --crl.
-#include <CLI/CLI.hpp>
 #include <ctime>
 
 #include "cli/commands.h"
@@ -46,7 +45,7 @@ Outcome run(const Context& context) {
 
 }  // namespace
 
-void add_crl_list(CLI::App& command, Context& context) {
+void add_crl_list(Arguments& command, Context& context) {
   command.footer("Examples:\n  hsmith crl list\n  hsmith crl list --json");
   command.callback([&context] { context.run = [&context] { return run(context); }; });
 }

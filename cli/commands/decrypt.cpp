@@ -1,7 +1,6 @@
 // hsmith decrypt: a CMS or S/MIME message, with any key on the token that it was encrypted for.
 #include "src/cms/decrypt.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -213,14 +212,14 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_decrypt(CLI::App& command, Context& context) {
+void add_decrypt(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--key", options->key,
                      "Label, id:HEX or PKCS#11 URI of the key (default: the one that fits)");
   command.add_option("--cert", options->certificate,
                      "The recipient's certificate, where the token does not have it");
   command.add_option("-o,--output", options->output, "Where it goes (default standard output)");
-  command.add_option("FILE", options->file, "The message; - is standard input")->required();
+  command.add_option("FILE", options->file, "The message; - is standard input").required();
   command.footer(
       "Examples:\n  hsmith decrypt report.pdf.p7m -o report.pdf\n"
       "  hsmith decrypt --key mail message.eml");

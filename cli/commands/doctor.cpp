@@ -1,5 +1,4 @@
 // hsmith doctor: what stands in the way, with its remedy; --repair finishes what was interrupted.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -227,7 +226,7 @@ Outcome run(bool with_repair, Context& context) {
 
 }  // namespace
 
-void add_doctor(CLI::App& command, Context& context) {
+void add_doctor(Arguments& command, Context& context) {
   auto with_repair = std::make_shared<bool>(false);
   command.add_flag("--repair", *with_repair, "Finish or undo what was interrupted");
   command.footer("Examples:\n  hsmith doctor\n  hsmith doctor --repair --yes");

@@ -1,7 +1,6 @@
 // hsmith encrypt: a CMS message for the holders of certificates. Needs no token.
 #include "src/cms/encrypt.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
@@ -100,11 +99,11 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_encrypt(CLI::App& command, Context& context) {
+void add_encrypt(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--to", options->to, "A recipient's certificate: a file, or one on the token")
-      ->required()
-      ->allow_extra_args(false);
+      .required()
+      .one_each();
   command.add_option(
       "--cipher", options->cipher,
       "aes-256-cbc (default), which every program reads, or aes-256-gcm, which shows "
@@ -112,9 +111,9 @@ void add_encrypt(CLI::App& command, Context& context) {
   command
       .add_option("--rsa-padding", options->rsa_padding,
                   "oaep (default, with SHA-256), or pkcs1 for programs that lack it")
-      ->check(CLI::IsMember({"oaep", "pkcs1"}));
+      .one_of({"oaep", "pkcs1"});
   command.add_option("-o,--output", options->output, "Where it goes (default FILE.p7m)");
-  command.add_option("FILE", options->file, "The file; - is standard input")->required();
+  command.add_option("FILE", options->file, "The file; - is standard input").required();
   command.footer(
       "Examples:\n  hsmith encrypt --to alice.crt report.pdf\n"
       "  hsmith encrypt --to alice.crt --to bob.crt --cipher aes-256-gcm -o r.p7m report.pdf");

@@ -1,5 +1,4 @@
 // hsmith key delete: private key, public key and certificate, shown first.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -37,9 +36,9 @@ Outcome run(const std::string& name, Context& context) {
 
 }  // namespace
 
-void add_key_delete(CLI::App& command, Context& context) {
+void add_key_delete(Arguments& command, Context& context) {
   auto name = std::make_shared<std::string>();
-  command.add_option("KEY", *name, "Label, id:HEX or PKCS#11 URI")->required();
+  command.add_option("KEY", *name, "Label, id:HEX or PKCS#11 URI").required();
   command.footer(
       "Examples:\n  hsmith key delete old --token prod --plan\n  hsmith key delete old --token "
       "prod --yes");

@@ -1,5 +1,4 @@
 // hsmith key generate: make a key on the token, not exportable, and read it back.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -110,18 +109,18 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_key_generate(CLI::App& command, Context& context) {
+void add_key_generate(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("NAME", options->name, "Label of the new key; must be free")->required();
+  command.add_option("NAME", options->name, "Label of the new key; must be free").required();
   command
       .add_option("--type", options->type,
                   "rsa:2048 rsa:3072 rsa:4096 ec:p256 ec:p384 ec:p521 ed25519")
-      ->required();
+      .required();
   command.add_option("--use", options->use,
                      "sign, decrypt, derive, or several with commas (default sign)");
   command.add_option("--id", options->id, "CKA_ID in hex (default: SHA-1 of the public key)");
   command.add_option("--login-as", options->login_as, "Who makes it: user, or so (default user)")
-      ->check(CLI::IsMember({"user", "so"}));
+      .one_of({"user", "so"});
   command.add_option("--replace", options->replace,
                      "Id of a key that makes room for the new one, and is destroyed");
   command.footer(

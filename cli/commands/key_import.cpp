@@ -1,5 +1,4 @@
 // hsmith key import: a private key from a file, not extractable on the token, with its certificate.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -155,12 +154,12 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_key_import(CLI::App& command, Context& context) {
+void add_key_import(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("FILE", options->file, "PKCS#12, PKCS#8, or a traditional PEM private key")
-      ->required();
+      .required();
   command.add_option("--label", options->label, "Label of the key on the token; must be free")
-      ->required();
+      .required();
   command.add_option("--use", options->use,
                      "sign, decrypt, derive, or several with commas (default: what its certificate "
                      "says, else sign)");

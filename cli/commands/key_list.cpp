@@ -1,5 +1,4 @@
 // hsmith key list: one row a key, with its certificate.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <fnmatch.h>
@@ -154,7 +153,7 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_key_list(CLI::App& command, Context& context) {
+void add_key_list(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--type", options->type,
                      "Only keys of this type: rsa, rsa:2048, ec, ec:p256, …");

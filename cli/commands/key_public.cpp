@@ -1,5 +1,4 @@
 // hsmith key public: the public half of a key, in the form that a program wants.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -50,12 +49,12 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_key_public(CLI::App& command, Context& context) {
+void add_key_public(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI")->required();
+  command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI").required();
   command.add_option("-o,--output", options->output, "File to write (default: standard output)");
   command.add_option("--format", options->format, "pem, der, ssh or jwk (default pem)")
-      ->check(CLI::IsMember({"pem", "der", "ssh", "jwk"}));
+      .one_of({"pem", "der", "ssh", "jwk"});
   command.footer(
       "Examples:\n  hsmith key public web -o web.pub.pem\n  hsmith key public login --format ssh");
   command.callback([options, &context] {

@@ -1,5 +1,4 @@
 // hsmith key rename: another label for a key and what goes with it.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -52,10 +51,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_key_rename(CLI::App& command, Context& context) {
+void add_key_rename(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI")->required();
-  command.add_option("NEW", options->name, "The new label; must be free")->required();
+  command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI").required();
+  command.add_option("NEW", options->name, "The new label; must be free").required();
   command.footer(
       "Examples:\n  hsmith key rename web web-2025\n  hsmith key rename id:0a0b mail --plan");
   command.callback([options, &context] {

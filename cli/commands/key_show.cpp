@@ -1,5 +1,4 @@
 // hsmith key show: all that the token says about one key.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -64,9 +63,9 @@ Outcome run(const std::string& name, Context& context) {
 
 }  // namespace
 
-void add_key_show(CLI::App& command, Context& context) {
+void add_key_show(Arguments& command, Context& context) {
   auto name = std::make_shared<std::string>();
-  command.add_option("KEY", *name, "Label, id:HEX or PKCS#11 URI")->required();
+  command.add_option("KEY", *name, "Label, id:HEX or PKCS#11 URI").required();
   command.footer("Examples:\n  hsmith key show web\n  hsmith key show id:0a0b --json");
   command.callback(
       [name, &context] { context.run = [name, &context] { return run(*name, context); }; });

@@ -1,5 +1,4 @@
 // hsmith kra add: a recovery agent, after its certificate was checked and its card tried out.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -83,10 +82,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_kra_add(CLI::App& command, Context& context) {
+void add_kra_add(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_change_options(command, options->archive);
-  command.add_option("CERT", options->certificate, "The agent's certificate, a file")->required();
+  command.add_option("CERT", options->certificate, "The agent's certificate, a file").required();
   command.add_option("--probe", options->probe,
                      "The agent's key on its card, as a URI: what the card can do is tried out");
   command.footer(

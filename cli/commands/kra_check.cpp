@@ -1,5 +1,4 @@
 // hsmith kra check: whether a certificate is one of a recovery agent that keys may be encrypted to.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -33,10 +32,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_kra_check(CLI::App& command, Context& context) {
+void add_kra_check(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_option(command, options->archive);
-  command.add_option("CERT", options->certificate, "The agent's certificate, a file")->required();
+  command.add_option("CERT", options->certificate, "The agent's certificate, a file").required();
   command.footer("Examples:\n  hsmith kra check agent.crt\n  hsmith kra check agent.crt --json");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };

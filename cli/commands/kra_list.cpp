@@ -1,5 +1,4 @@
 // hsmith kra list: the recovery agents with their states and abilities.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -33,7 +32,7 @@ Outcome run(const ArchiveOptions& options, Context& context) {
 
 }  // namespace
 
-void add_kra_list(CLI::App& command, Context& context) {
+void add_kra_list(Arguments& command, Context& context) {
   auto options = std::make_shared<ArchiveOptions>();
   add_archive_option(command, *options);
   command.footer("Examples:\n  hsmith kra list\n  hsmith kra list --json");

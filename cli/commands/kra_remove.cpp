@@ -1,5 +1,4 @@
 // hsmith kra remove: no further keys are encrypted to an agent; its certificate stays.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -62,13 +61,13 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_kra_remove(CLI::App& command, Context& context) {
+void add_kra_remove(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_change_options(command, options->archive);
   command
       .add_option("ID", options->id,
                   "The agent's id, from kra list, or the subject of its certificate")
-      ->required();
+      .required();
   command.footer(
       "Examples:\n  hsmith kra remove 1b4ab7c0d1e2f304 --archive sqlite:/srv/keys.db\n"
       "  hsmith kra remove 1b4ab7c0d1e2f304 --archive sqlite:/srv/keys.db --yes");

@@ -1,5 +1,4 @@
 // hsmith log checkpoint: the end of the audit log, signed by a token key, to be kept elsewhere.
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -72,10 +71,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_log_checkpoint(CLI::App& command, Context& context) {
+void add_log_checkpoint(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--key", options->key, "Label, id:HEX or PKCS#11 URI of the key that signs")
-      ->required();
+      .required();
   command.add_option("-o,--output", options->output, "File to write (default: standard output)");
   command.footer(
       "Examples:\n  hsmith log checkpoint --key auditor -o log-2026-11.checkpoint\n  hsmith log "

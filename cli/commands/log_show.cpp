@@ -1,5 +1,4 @@
 // hsmith log show: the entries of the audit log.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -38,7 +37,7 @@ Outcome run(Context& context) {
 
 }  // namespace
 
-void add_log_show(CLI::App& command, Context& context) {
+void add_log_show(Arguments& command, Context& context) {
   command.footer("Examples:\n  hsmith log show\n  hsmith log show --json");
   command.callback([&context] { context.run = [&context] { return run(context); }; });
 }

@@ -1,5 +1,4 @@
 // hsmith log verify: the chain of the audit log, and that nothing is missing behind a checkpoint.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -90,7 +89,7 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_log_verify(CLI::App& command, Context& context) {
+void add_log_verify(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--checkpoint", options->checkpoint, "A checkpoint that was kept elsewhere");
   command.add_option("--cert", options->certificate,

@@ -2,7 +2,6 @@
 // wrong.
 #include "src/recovery/pfx_check.h"
 
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -41,7 +40,7 @@ Outcome run(const PfxSources& sources, Context& context) {
 
 }  // namespace
 
-void add_pfx_check(CLI::App& command, Context& context) {
+void add_pfx_check(Arguments& command, Context& context) {
   auto sources = std::make_shared<PfxSources>();
   add_pfx_sources(command, *sources);
   command.footer(

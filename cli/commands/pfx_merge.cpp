@@ -1,5 +1,4 @@
 // hsmith pfx merge: the keys and certificates of several PKCS#12 files in one.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -56,10 +55,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_pfx_merge(CLI::App& command, Context& context) {
+void add_pfx_merge(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_pfx_sources(command, options->sources);
-  command.add_option("-o,--output", options->output, "File to write")->required();
+  command.add_option("-o,--output", options->output, "File to write").required();
   command.add_option("--out-password-source", options->password,
                      "Password of the new file: file:PATH, env:NAME, fd:N, cmd:COMMAND, prompt");
   command.add_flag("--legacy", options->legacy,

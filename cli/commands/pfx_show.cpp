@@ -1,5 +1,4 @@
 // hsmith pfx show: what a PKCS#12 file holds, and how it is protected.
-#include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
 #include "cli/passwords.h"
@@ -21,7 +20,7 @@ Outcome run(const PfxSources& sources, Context& context) {
 
 }  // namespace
 
-void add_pfx_show(CLI::App& command, Context& context) {
+void add_pfx_show(Arguments& command, Context& context) {
   auto sources = std::make_shared<PfxSources>();
   add_pfx_sources(command, *sources);
   command.footer(

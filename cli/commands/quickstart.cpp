@@ -1,5 +1,4 @@
 // hsmith quickstart: the main job from end to end, on a token made for it.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -144,7 +143,7 @@ Outcome run(Context& context) {
 
 }  // namespace
 
-void add_quickstart(CLI::App& command, Context& context) {
+void add_quickstart(Arguments& command, Context& context) {
   command.footer("Examples:\n  hsmith quickstart\n  hsmith quickstart --json");
   command.callback([&context] { context.run = [&context] { return run(context); }; });
 }

@@ -1,7 +1,6 @@
 // hsmith recover: an agent opens recovery blobs with the card; needs the blob and the card only.
 #include "src/recovery/recover.h"
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fmt/format.h>
 #include <openssl/rand.h>
@@ -269,15 +268,15 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_recover(CLI::App& command, Context& context) {
+void add_recover(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->files, "Recovery blobs (.rec)")->required();
+  command.add_option("FILE", options->files, "Recovery blobs (.rec)").required();
   command.add_option("-o,--output", options->output,
                      "PKCS#12 file to write; for several blobs without --merge a folder");
   command
       .add_option("--officer-cert", options->officers,
                   "Certificate of an officer whose blobs may be opened")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_option("--out-password-source", options->password,
                      "Password of the new file: file:PATH, env:NAME, fd:N, cmd:COMMAND, prompt");
   command.add_flag("--generate-password", options->generate_password,

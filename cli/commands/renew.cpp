@@ -1,5 +1,4 @@
 // hsmith renew: the request for the successor of a certificate in service.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -128,25 +127,25 @@ Outcome run(Options& options, Context& context) {
 
 }  // namespace
 
-void add_renew(CLI::App& command, Context& context) {
+void add_renew(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("NAME", options->name,
                   "The key in service: label, id:HEX or PKCS#11 URI; it has a certificate")
-      ->required();
-  auto* how = command.add_option_group("how");
-  how->add_flag("--same-key", options->same_key, "A new certificate for the same key");
-  auto* new_key = how->add_flag("--new-key", options->new_key,
-                                "A new pair, NAME@2 until its certificate is installed");
-  how->require_option(1);
+      .required();
+  const Argument same_key =
+      command.add_flag("--same-key", options->same_key, "A new certificate for the same key");
+  const Argument new_key = command.add_flag(
+      "--new-key", options->new_key, "A new pair, NAME@2 until its certificate is installed");
+  command.require_one_of("how", {same_key, new_key});
   command.add_option("--key-type", options->key_type, "Type of the new key (default: as the old)")
-      ->needs(new_key);
+      .needs(new_key);
   command.add_option("-o,--output", options->output.file,
                      "File to write (default: standard output)");
   command
       .add_option("--format", options->format,
                   "pkcs10, or pkcs7: the request signed by the certificate that it renews")
-      ->check(CLI::IsMember({"pkcs10", "pkcs7"}));
+      .one_of({"pkcs10", "pkcs7"});
   command.footer(
       "Examples:\n  hsmith renew web --new-key -o web.csr\n"
       "  hsmith renew web --same-key -o web.csr");

@@ -1,5 +1,4 @@
 // hsmith request cancel: forget a pending request, and with --delete-key the key that made it.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -65,9 +64,9 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_request_cancel(CLI::App& command, Context& context) {
+void add_request_cancel(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("NAME", options->name, "The key: label, id:HEX or PKCS#11 URI")->required();
+  command.add_option("NAME", options->name, "The key: label, id:HEX or PKCS#11 URI").required();
   command.add_flag("--delete-key", options->delete_key, "Delete the key as well");
   command.footer(
       "Examples:\n  hsmith request cancel web\n  hsmith request cancel web --delete-key --token "

@@ -1,5 +1,4 @@
 // hsmith request check: a request against a profile and against what an authority would refuse.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -40,9 +39,9 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_request_check(CLI::App& command, Context& context) {
+void add_request_check(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->file, "Certificate request, PEM or DER")->required();
+  command.add_option("FILE", options->file, "Certificate request, PEM or DER").required();
   command.add_option("--profile", options->profile,
                      "A profile that hsmith brings along, such as server, or one of your own");
   command.footer(

@@ -1,12 +1,11 @@
 // hsmith request complete: the certificate that the CA issued finds its key by public key.
-#include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
 #include "cli/installation.h"
 
 namespace hsmith::cli {
 
-void add_request_complete(CLI::App& command, Context& context) {
+void add_request_complete(Arguments& command, Context& context) {
   auto options = std::make_shared<InstallOptions>();
   add_install_options(command, *options);
   command.footer(

@@ -1,5 +1,4 @@
 // hsmith request list: keys that wait for a certificate, with the request where it is kept.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -55,7 +54,7 @@ Outcome run(Context& context) {
 
 }  // namespace
 
-void add_request_list(CLI::App& command, Context& context) {
+void add_request_list(Arguments& command, Context& context) {
   command.footer("Examples:\n  hsmith request list\n  hsmith request list --token prod --json");
   command.callback([&context] { context.run = [&context] { return run(context); }; });
 }

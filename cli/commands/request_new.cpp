@@ -1,5 +1,4 @@
 // hsmith request new: a PKCS#10 request signed by a key on the token.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -222,12 +221,12 @@ Outcome run(Options& options, Context& context) {
 
 }  // namespace
 
-void add_request_new(CLI::App& command, Context& context) {
+void add_request_new(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("NAME", options->name,
                   "The key: label, id:HEX or PKCS#11 URI; with --key-type a new label")
-      ->required();
+      .required();
   command.add_option("--key-type", options->key_type, "Make the key: rsa:2048, ec:p256, …");
   command.add_option("--profile", options->profile,
                      "server, server-wildcard, server-multidomain, client, client-ipsec, "
@@ -246,23 +245,22 @@ void add_request_new(CLI::App& command, Context& context) {
                                                             {"--email", "emailAddress"}};
   for (const auto& [option, type] : kParts) {
     command.add_option(option, options->parts[type], fmt::format("{} of the subject", type))
-        ->allow_extra_args(false);
+        .one_each();
   }
-  command.add_option("--san", options->names, "Names: dns:…,ip:…,email:…,uri:…,upn:…")
-      ->allow_extra_args(false);
+  command.add_option("--san", options->names, "Names: dns:…,ip:…,email:…,uri:…,upn:…").one_each();
   command.add_option("--ku", options->key_usage, "Key usage: digitalSignature,keyEncipherment,…");
   command.add_option("--eku", options->extended_key_usage,
                      "Extended key usage: serverAuth,… or OIDs");
   command
       .add_option("--ext", options->extensions,
                   "Further extension: OID:[critical:]FILE with its DER value")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_option("--digest", options->digest, "sha256, sha384, sha512 (default by the key)");
   command.add_option("--scheme", options->scheme, "pkcs1 or pss (default pkcs1)");
   command.add_option("-o,--output", options->output.file,
                      "File to write (default: standard output)");
   command.add_option("--format", options->output.format, "pem or der (default pem)")
-      ->check(CLI::IsMember({"pem", "der"}));
+      .one_of({"pem", "der"});
   command.add_flag("--new-header", options->output.new_header,
                    "Write BEGIN NEW CERTIFICATE REQUEST");
   command.add_option("--challenge-source", options->challenge_source,

@@ -1,5 +1,4 @@
 // hsmith request show: what a certificate request says.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -48,13 +47,13 @@ Outcome run(const std::string& file, Context&) {
 
 }  // namespace
 
-void add_request_show(CLI::App& command, Context& context) {
+void add_request_show(Arguments& command, Context& context) {
   auto file = std::make_shared<std::string>();
   command
       .add_option(
           "FILE", *file,
           "Certificate request: PKCS#10, or CMC as Windows has it; PEM or DER; - is standard input")
-      ->required();
+      .required();
   command.footer("Examples:\n  hsmith request show web.csr\n  hsmith request show web.csr --json");
   command.callback(
       [file, &context] { context.run = [file, &context] { return run(*file, context); }; });

@@ -1,7 +1,6 @@
 // hsmith sandbox: a private SoftHSM token for the time of one command.
 #include "cli/sandbox.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -50,7 +49,7 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_sandbox(CLI::App& command, Context& context) {
+void add_sandbox(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--keep", options->keep, "Keep it in this folder, which must be new or empty");
   command.footer(

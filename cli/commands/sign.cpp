@@ -1,5 +1,4 @@
 // hsmith sign: the digest is made here, the token signs it, and each signature is verified.
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <filesystem>
 #include <fmt/format.h>
@@ -270,18 +269,18 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_sign(CLI::App& command, Context& context) {
+void add_sign(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("--key", options->key, "Label, id:HEX or PKCS#11 URI of the key")->required();
+  command.add_option("--key", options->key, "Label, id:HEX or PKCS#11 URI of the key").required();
   command.add_option("FILE", options->files, "Files to sign; - is standard input");
   command.add_option("--files-from", options->list, "A file that names more files, one a line");
   add_message_options(command, options->message);
   add_signature_options(command, options->signature);
-  CLI::Option* output = command.add_option(
+  const Argument output = command.add_option(
       "-o,--output", options->output, "Where it goes (default FILE.sig, .p7s, .p7m, .eml, .jws)");
-  command.add_option("--out-dir", options->out_dir, "Folder for the signatures")->excludes(output);
+  command.add_option("--out-dir", options->out_dir, "Folder for the signatures").excludes(output);
   command.add_option("--jobs", options->jobs, "Sessions that sign at the same time (default 1)")
-      ->check(CLI::Range(1, 64));
+      .within(1, 64);
   command.add_flag(
       "--resume", options->resume,
       "Go on with a run that was interrupted: what is signed already is left as it is");

@@ -1,5 +1,4 @@
 // hsmith token info: one token whole, without a login.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -102,7 +101,7 @@ Outcome run(Context& context) {
 
 }  // namespace
 
-void add_token_info(CLI::App& command, Context& context) {
+void add_token_info(Arguments& command, Context& context) {
   command.footer(
       "Examples:\n  hsmith token info\n  hsmith token info --token serial:7a3f2c --json");
   command.callback([&context] { context.run = [&context] { return run(context); }; });

@@ -1,5 +1,4 @@
 // hsmith token init: a label, a security officer's PIN and a user PIN for an empty slot.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -210,9 +209,9 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_token_init(CLI::App& command, Context& context) {
+void add_token_init(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("--label", options->label, "Label of the new token")->required();
+  command.add_option("--label", options->label, "Label of the new token").required();
   command.add_option("--serial", options->serial, "Serial number of the token in the slot");
   command.add_option("--erase", options->erase, "Present label of a token that shall be wiped");
   command.add_option("--new-pin-source", options->new_pin_source,

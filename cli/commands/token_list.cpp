@@ -1,5 +1,4 @@
 // hsmith token list: every slot of every module; one that crashes hides no other.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -69,7 +68,7 @@ Outcome run(Context& context) {
 
 }  // namespace
 
-void add_token_list(CLI::App& command, Context& context) {
+void add_token_list(Arguments& command, Context& context) {
   command.footer("Examples:\n  hsmith token list\n  hsmith token list --module softhsm2 --json");
   command.callback([&context] { context.run = [&context] { return run(context); }; });
 }

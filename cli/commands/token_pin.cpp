@@ -1,5 +1,4 @@
 // hsmith token pin change|unblock: a new user PIN, by the user or by the security officer.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -108,14 +107,14 @@ Outcome set(Login by, const Options& options, Context& context) {
       });
 }
 
-void add_verb(CLI::App& pin, Context& context, const char* name, const char* about, Login by,
+void add_verb(Arguments& pin, Context& context, const char* name, const char* about, Login by,
               const char* examples) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = pin.add_subcommand(name, about);
-  verb->add_option("--new-pin-source", options->new_pin_source,
-                   "Where the new PIN comes from (default: prompt)");
-  verb->footer(examples);
-  verb->callback([options, by, name, &context] {
+  Arguments verb = pin.add_verb(name, about);
+  verb.add_option("--new-pin-source", options->new_pin_source,
+                  "Where the new PIN comes from (default: prompt)");
+  verb.footer(examples);
+  verb.callback([options, by, name, &context] {
     context.command += std::string(" ") + name;
     context.run = [options, by, &context] { return set(by, *options, context); };
   });
@@ -123,7 +122,7 @@ void add_verb(CLI::App& pin, Context& context, const char* name, const char* abo
 
 }  // namespace
 
-void add_token_pin(CLI::App& command, Context& context) {
+void add_token_pin(Arguments& command, Context& context) {
   add_verb(command, context, "change", "Set a new user PIN, by the user", Login::user,
            "Examples:\n  hsmith token pin change\n"
            "  hsmith token pin change --token prod --pin-source file:old.txt --new-pin-source "
@@ -132,7 +131,6 @@ void add_token_pin(CLI::App& command, Context& context) {
            "Examples:\n  hsmith token pin unblock --token prod\n"
            "  hsmith token pin unblock --token prod --so-pin-source prompt --new-pin-source "
            "file:new.txt --yes");
-  command.require_subcommand(1);
   command.footer("Examples:\n  hsmith token pin change\n  hsmith token pin unblock --token prod");
 }
 

@@ -1,5 +1,4 @@
 // hsmith use: the configuration for a program that is to use a key on a token.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
 #include <fmt/format.h>
@@ -292,10 +291,10 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_use(CLI::App& command, Context& context) {
+void add_use(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
-  command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI of the key")->required();
-  command.add_option("--for", options->program, kNames)->required();
+  command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI of the key").required();
+  command.add_option("--for", options->program, kNames).required();
   command.add_option("--pin-file", options->pin_file,
                      "File with the PIN that the program is to read");
   command.add_option("--as-user", options->user, "Whom the program runs as (with --test: as root)");

@@ -1,6 +1,5 @@
 // hsmith verify: a raw signature against a key, a certificate or a public key file; a CMS, S/MIME
 // or JWS message with the certificates that it brings along.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <iterator>
 #include <optional>
@@ -194,7 +193,7 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_verify(CLI::App& command, Context& context) {
+void add_verify(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--key", options->key,
                      "Signer: label, id:HEX or PKCS#11 URI of a key on a token");
@@ -205,15 +204,14 @@ void add_verify(CLI::App& command, Context& context) {
                      "As of cert verify (default: email for S/MIME, else any)");
   command
       .add_option("--email", options->path.emails, "The certificate must be good for this mailbox")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_option("--security-level", options->path.security_level, "As OpenSSL counts: 0 to 5")
-      ->check(CLI::Range(0, 5));
+      .within(0, 5);
   add_signature_options(command, options->signature);
   command.add_option("-o,--output", options->output,
                      "Where the content of a message goes, when all is good");
-  command
-      .add_option("SIGNATURE", options->signature_file, "The signature: raw, CMS, S/MIME or JWS")
-      ->required();
+  command.add_option("SIGNATURE", options->signature_file, "The signature: raw, CMS, S/MIME or JWS")
+      .required();
   command.add_option("FILE", options->file,
                      "What was signed, where the signature does not hold it");
   command.footer(
