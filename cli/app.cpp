@@ -217,7 +217,7 @@ int run(int all, char** argv, Context& context) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", innermost(app).help());
+    fmt::print("{}", app.help());  // of the command that was chosen, with the way to it
     return 0;
   } catch (const CLI::CallForVersion&) {
     fmt::print("{}", version_text());
