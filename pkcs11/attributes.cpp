@@ -113,4 +113,17 @@ Attributes Session::get(CK_OBJECT_HANDLE object, std::span<const CK_ATTRIBUTE_TY
   return attributes;
 }
 
+Secret Session::read_secret(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) const {
+  Bytes room(16 * 1024);
+  CK_ATTRIBUTE asked{type, room.data(), room.size()};
+  const CK_RV rv = module_->call(
+      "C_GetAttributeValue",
+      [&] { return module_->functions().C_GetAttributeValue(handle_, object, &asked, 1); },
+      [&] { return fmt::format("object {}, {} ***", object, attribute_name(type)); });
+  Secret value = Secret::take(std::move(room));
+  check(rv, "C_GetAttributeValue");
+  if (asked.ulValueLen >= value.size()) return {};  // it was not looked at, or is no length
+  return Secret(value.reveal().first(asked.ulValueLen));
+}
+
 }  // namespace hsmith::pkcs11

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "pkcs11/answer.h"
 #include "pkcs11/error.h"
 #include "pkcs11/names.h"
 
@@ -11,32 +12,6 @@ namespace {
 
 constexpr CK_ULONG kBatch = 1024;
 constexpr std::size_t kMostObjects = 1'000'000;
-
-// Cryptoki takes its input without const. Of nothing at all a module still wants the address
-// (SoftHSM 2.6.1 answers CKR_ARGUMENTS_BAD to a null pointer).
-unsigned char* writable(ByteView bytes) {
-  static unsigned char nothing = 0;
-  return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
-}
-
-// One answer of a token's operation: bounded, and not longer than the buffer it was put into.
-template <typename Ask>
-Bytes answer_of(const char* function, Ask ask) {
-  Bytes out(4096);
-  CK_ULONG size = out.size();
-  CK_RV rv = ask(out.data(), &size);
-  if (rv == CKR_BUFFER_TOO_SMALL && size > out.size() && size <= kLargestAnswer) {
-    out.resize(size);
-    rv = ask(out.data(), &size);
-  }
-  check(rv, function);
-  if (size > out.size()) {
-    throw Error(Kind::token_failed,
-                fmt::format("the token's answer is longer than announced ({})", function));
-  }
-  out.resize(size);
-  return out;
-}
 
 }  // namespace
 
@@ -194,42 +169,6 @@ void Session::destroy(CK_OBJECT_HANDLE object) const {
       "C_DestroyObject");
 }
 
-KeyPair Session::generate_pair(const Mechanism& mechanism, const Template& public_key,
-                               const Template& private_key) const {
-  CK_MECHANISM view = mechanism.view();
-  std::vector<CK_ATTRIBUTE> public_view = public_key.view();
-  std::vector<CK_ATTRIBUTE> private_view = private_key.view();
-  KeyPair pair;
-  check(module_->call(
-            "C_GenerateKeyPair",
-            [&] {
-              return module_->functions().C_GenerateKeyPair(
-                  handle_, &view, public_view.data(), public_view.size(), private_view.data(),
-                  private_view.size(), &pair.public_key, &pair.private_key);
-            },
-            [&] {
-              return fmt::format("{}, public {}, private {}", mechanism_name(mechanism.type),
-                                 public_key.describe(), private_key.describe());
-            }),
-        "C_GenerateKeyPair");
-  return pair;
-}
-
-CK_OBJECT_HANDLE Session::generate(const Mechanism& mechanism, const Template& key) const {
-  CK_MECHANISM view = mechanism.view();
-  std::vector<CK_ATTRIBUTE> attributes = key.view();
-  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_GenerateKey",
-            [&] {
-              return module_->functions().C_GenerateKey(handle_, &view, attributes.data(),
-                                                        attributes.size(), &object);
-            },
-            [&] { return fmt::format("{}, {}", mechanism_name(mechanism.type), key.describe()); }),
-        "C_GenerateKey");
-  return object;
-}
-
 Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
                     const std::function<void()>& authenticate) const {
   CK_MECHANISM view = mechanism.view();
@@ -268,42 +207,6 @@ Secret Session::decrypt(ByteView ciphertext, const std::function<void()>& authen
         },
         [&] { return fmt::format("ciphertext [{}], plaintext ***", ciphertext.size()); });
   }));
-}
-
-CK_OBJECT_HANDLE Session::unwrap(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView wrapped,
-                                 const Template& unwrapped) const {
-  CK_MECHANISM view = mechanism.view();
-  std::vector<CK_ATTRIBUTE> attributes = unwrapped.view();
-  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_UnwrapKey",
-            [&] {
-              return module_->functions().C_UnwrapKey(handle_, &view, key, writable(wrapped),
-                                                      wrapped.size(), attributes.data(),
-                                                      attributes.size(), &object);
-            },
-            [&] {
-              return fmt::format("{}, key {}, wrapped [{}]", mechanism_name(view.mechanism), key,
-                                 wrapped.size());
-            }),
-        "C_UnwrapKey");
-  return object;
-}
-
-CK_OBJECT_HANDLE Session::derive(const Mechanism& mechanism, CK_OBJECT_HANDLE key,
-                                 const Template& derived) const {
-  CK_MECHANISM view = mechanism.view();
-  std::vector<CK_ATTRIBUTE> attributes = derived.view();
-  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_DeriveKey",
-            [&] {
-              return module_->functions().C_DeriveKey(handle_, &view, key, attributes.data(),
-                                                      attributes.size(), &object);
-            },
-            [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-        "C_DeriveKey");
-  return object;
 }
 
 }  // namespace hsmith::pkcs11

@@ -42,6 +42,9 @@ class Session {
   std::vector<CK_OBJECT_HANDLE> find(const Template& wanted, std::size_t limit) const;
   // The asked attributes of one object, in one call where the buffers suffice.
   Attributes get(CK_OBJECT_HANDLE object, std::span<const CK_ATTRIBUTE_TYPE> types) const;
+  // One value that may be secret, never kept anywhere else. Throws the token's refusal
+  // (CKR_ATTRIBUTE_SENSITIVE); empty where the token says yes and gives nothing.
+  Secret read_secret(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) const;
   void set(CK_OBJECT_HANDLE object, const Template& attributes) const;
   CK_OBJECT_HANDLE create(const Template& attributes) const;
   void destroy(CK_OBJECT_HANDLE object) const;
@@ -49,6 +52,8 @@ class Session {
   KeyPair generate_pair(const Mechanism& mechanism, const Template& public_key,
                         const Template& private_key) const;
   CK_OBJECT_HANDLE generate(const Mechanism& mechanism, const Template& key) const;
+  // C_CopyObject: the new object is as the old one but for `changes`.
+  CK_OBJECT_HANDLE copy(CK_OBJECT_HANDLE object, const Template& changes) const;
   // `authenticate` is called between C_SignInit and C_Sign for keys that want their own login
   // before each operation (CKA_ALWAYS_AUTHENTICATE); empty for all others.
   Bytes sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
@@ -57,6 +62,7 @@ class Session {
   // ciphertext.
   void begin_decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key) const;
   Secret decrypt(ByteView ciphertext, const std::function<void()>& authenticate) const;
+  Bytes wrap(const Mechanism& mechanism, CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key) const;
   CK_OBJECT_HANDLE unwrap(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView wrapped,
                           const Template& unwrapped) const;
   CK_OBJECT_HANDLE derive(const Mechanism& mechanism, CK_OBJECT_HANDLE key,

@@ -154,5 +154,42 @@ TEST_F(SessionTest, CountsAnObjectThatIsFoundTwiceOnce) {
   EXPECT_THAT(token_.session->find({}, 2), SizeIs(2));
 }
 
+TEST_F(SessionTest, WrapsAndUnwrapsACopy) {
+  open_again("");
+  pkcs11::Template aes;
+  aes.set_number(CKA_VALUE_LEN, 32)
+      .set_bool(CKA_TOKEN, false)
+      .set_bool(CKA_EXTRACTABLE, true)
+      .set_bool(CKA_SENSITIVE, false)
+      .set_bool(CKA_WRAP, true)
+      .set_bool(CKA_UNWRAP, true);
+  const pkcs11::Session& session = *token_.session;
+  const CK_OBJECT_HANDLE first = session.generate({CKM_AES_KEY_GEN, {}}, aes);
+  const CK_OBJECT_HANDLE copied =
+      session.copy(first, pkcs11::Template().set_text(CKA_LABEL, "copy"));
+  EXPECT_NE(copied, first);
+  const Secret value = session.read_secret(first, CKA_VALUE);
+  EXPECT_TRUE(equal(session.read_secret(copied, CKA_VALUE).reveal(), value.reveal()));
+
+  const Bytes wrapped = session.wrap({CKM_AES_KEY_WRAP, {}}, first, copied);
+  EXPECT_THAT(wrapped, SizeIs(40));  // RFC 3394, 2.2.1
+  pkcs11::Template back;
+  back.set_number(CKA_CLASS, CKO_SECRET_KEY)
+      .set_number(CKA_KEY_TYPE, CKK_AES)
+      .set_bool(CKA_TOKEN, false)
+      .set_bool(CKA_EXTRACTABLE, true)
+      .set_bool(CKA_SENSITIVE, false);
+  const CK_OBJECT_HANDLE unwrapped = session.unwrap({CKM_AES_KEY_WRAP, {}}, first, wrapped, back);
+  EXPECT_TRUE(equal(session.read_secret(unwrapped, CKA_VALUE).reveal(), value.reveal()));
+}
+
+TEST_F(SessionTest, ReadsNoSecretThatTheTokenKeepsAndBelievesNoLengthOfOne) {
+  open_again("");
+  EXPECT_EQ(error_of([&] { token_.session->read_secret(handle(), CKA_VALUE); }).ckr(),
+            "CKR_ATTRIBUTE_SENSITIVE");
+  open_again("ok-without-writing C_GetAttributeValue always");
+  EXPECT_TRUE(token_.session->read_secret(handle(), CKA_VALUE).empty());
+}
+
 }  // namespace
 }  // namespace hsmith::tests
