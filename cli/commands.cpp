@@ -45,12 +45,15 @@ void add_crl_install(Arguments& command, Context& context);
 void add_crl_list(Arguments& command, Context& context);
 void add_doctor(Arguments& command, Context& context);
 void add_encrypt(Arguments& command, Context& context);
+void add_key_backup(Arguments& command, Context& context);
+void add_key_backup_verify(Arguments& command, Context& context);
 void add_key_delete(Arguments& command, Context& context);
 void add_key_generate(Arguments& command, Context& context);
 void add_key_import(Arguments& command, Context& context);
 void add_key_list(Arguments& command, Context& context);
 void add_key_public(Arguments& command, Context& context);
 void add_key_rename(Arguments& command, Context& context);
+void add_key_restore(Arguments& command, Context& context);
 void add_key_show(Arguments& command, Context& context);
 void add_kra_add(Arguments& command, Context& context);
 void add_kra_check(Arguments& command, Context& context);
@@ -115,6 +118,10 @@ constexpr Command kCommands[] = {
     {"token", "pin", "Change or unblock the user PIN", add_token_pin},
     {"key", "generate", "Make a key on the token", add_key_generate},
     {"key", "import", "Put a key from a file on the token, not extractable", add_key_import},
+    {"key", "backup", "Write keys to a file, wrapped under a trusted key", add_key_backup},
+    {"key", "backup-verify", "Open a backup on the token and keep nothing of it",
+     add_key_backup_verify},
+    {"key", "restore", "Put the keys of a backup on the token", add_key_restore},
     {"key", "list", "List the keys of a token", add_key_list},
     {"key", "show", "Show one key", add_key_show},
     {"key", "public", "Write the public half of a key", add_key_public},

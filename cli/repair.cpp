@@ -151,6 +151,15 @@ Repaired repair_request(const OpenToken& token, const journal::Entry& entry) {
   return {true, "the key is no longer there"};
 }
 
+// It is one object, made at once: there or not.
+Repaired repair_wrapping_key(const OpenToken& token, const journal::Entry& entry) {
+  for (const Key& key : tokens::take_inventory(token).secret_keys) {
+    if (key.label == fact(entry, "label") && hex(key.id) == fact(entry, "id"))
+      return {true, fmt::format("the wrapping key {} is whole", key.uri)};
+  }
+  return {true, "nothing was made"};
+}
+
 Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
   const Inventory inventory = tokens::take_inventory(token);
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
@@ -258,7 +267,10 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   const bool deleted_key = entry.intent.facts.contains("label");
   const bool request = operation == "request new" || operation == "renew";
   if (request && !made_key) return repair_request(token, entry);
-  if (operation == "key generate" || operation == "key import" || request)
+  if (operation == "key generate" && fact(entry, "use") == "wrap")
+    return repair_wrapping_key(token, entry);
+  if (operation == "key generate" || operation == "key import" || operation == "key restore" ||
+      request)
     return repair_generation(token, entry, context);
   if (operation == "ca init") return repair_authority(token, entry, context);
   if (operation == "ca renew") return repair_renewal(token, entry, context);

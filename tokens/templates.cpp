@@ -158,11 +158,23 @@ PrivateTemplate::~PrivateTemplate() {
     wipe(attribute.pValue, attribute.ulValueLen);
 }
 
-PrivateTemplate imported_private_key_template(const KeySpec& spec, const EVP_PKEY* key) {
+Template unwrapped_private_key_template(const KeySpec& spec) {
+  Template key = private_key_template(spec);
+  key.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set_number(CKA_KEY_TYPE, key_type_of(spec));
+  return key;
+}
+
+Template for_backup(Template private_key) {
+  private_key.leave_out(CKA_EXTRACTABLE)
+      .set_bool(CKA_EXTRACTABLE, true)
+      .set_bool(CKA_WRAP_WITH_TRUSTED, true);
+  return private_key;
+}
+
+PrivateTemplate with_private_numbers(Template attributes, const KeySpec& spec,
+                                     const EVP_PKEY* key) {
   PrivateTemplate made;
-  made.attributes = private_key_template(spec);
-  made.attributes.set_number(CKA_CLASS, CKO_PRIVATE_KEY)
-      .set_number(CKA_KEY_TYPE, key_type_of(spec));
+  made.attributes = std::move(attributes);
   if (spec.type->algorithm != KeyAlgorithm::rsa) {
     made.attributes.set(CKA_EC_PARAMS, *parse_hex(spec.type->curve_oid_der_hex))
         .set(CKA_VALUE, private_value(spec, key).reveal());

@@ -4,19 +4,27 @@
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/key_output.h"
+#include "cli/key_protection.h"
+#include "cli/new_wrapping_key.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/made_key.h"
+#include "tokens/wrapping.h"
 
 namespace hsmith::cli {
 namespace {
+
+constexpr char kWrap[] = "wrap";
 
 struct Options {
   std::string name;
   std::string type;
   std::string use = "sign";
   std::string id;
-  std::string login_as = "user";
   std::string replace;
+  std::string backup_under;
+  std::string login_as = "user";
+  WrappingKeyOptions wrapping;
 };
 
 Bytes id_of(const char* option, const std::string& text) {
@@ -29,13 +37,20 @@ tokens::KeySpec spec_of(const Options& options) {
   tokens::check_new_label(options.name);
   tokens::KeySpec spec;
   spec.type = &ossl::key_type_named(options.type);
-  if (spec.type->algorithm == ossl::KeyAlgorithm::aes) {
-    throw Error(Kind::unsupported,
-                "generate an AES key: only wrapping keys are AES, and they are not made yet");
+  const bool is_aes = spec.type->algorithm == ossl::KeyAlgorithm::aes;
+  if (is_aes != (options.use == kWrap)) {
+    throw Error(Kind::usage, fmt::format("--use {}: a key of type {} cannot do that",
+                                         printable(options.use), spec.type->name))
+        .hint("aes keys wrap, and do nothing else: --type aes:256 --use wrap");
   }
-  spec.uses = tokens::parse_uses(options.use, *spec.type);
+  if (!is_aes) spec.uses = tokens::parse_uses(options.use, *spec.type);
   spec.label = options.name;
   if (!options.id.empty()) spec.id = id_of("--id", options.id);
+  if (!options.backup_under.empty() && spec.type->algorithm == ossl::KeyAlgorithm::ed25519) {
+    throw Error(Kind::unsupported,
+                "generate an Ed25519 key for backups: tokens do not unwrap such keys")
+        .hint("use --type ec:p256, or make a second key on the other token");
+  }
   if (options.replace.empty()) return spec;
   const Bytes replaced = id_of("--replace", options.replace);
   if (!spec.id.empty() && spec.id != replaced)
@@ -61,18 +76,29 @@ Json facts_of(const tokens::KeySpec& spec, const std::optional<tokens::KeyObject
 }
 
 std::vector<Change> changes_of(const tokens::OpenToken& token, const tokens::KeySpec& spec,
-                               const std::optional<tokens::KeyObjects>& old) {
+                               const std::optional<tokens::KeyObjects>& old, bool for_backup) {
   std::vector<Change> changes;
   if (old) changes = deletions(*old);
   changes.push_back(
       {Change::Kind::create,
        fmt::format("key pair {} of type {} for {} on {}", quoted(spec.label), spec.type->name,
-                   tokens::use_names(spec.uses), tokens::token_uri(token.info))});
+                   tokens::use_names(spec.uses), tokens::token_uri(token.info)) +
+           (for_backup ? ", extractable only under a trusted key" : "")});
   return changes;
 }
 
 Outcome run(const Options& options, Context& context) {
   const tokens::KeySpec spec = spec_of(options);
+  const bool for_backup = !options.backup_under.empty();
+  if (!options.replace.empty() && (for_backup || options.use == kWrap)) {
+    throw Error(Kind::usage,
+                "key generate: --replace does not go with --backup-under or --use wrap")
+        .hint("make the new key under a label of its own, then delete the old one");
+  }
+  if (options.use == kWrap) {
+    if (for_backup) throw Error(Kind::usage, "key generate: a wrapping key is not backed up");
+    return make_wrapping_key(spec, options.login_as, options.wrapping, context);
+  }
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_as(options.login_as, context, way);
   const auto lock = tokens::lock_token(way, token.info);
@@ -90,7 +116,12 @@ Outcome run(const Options& options, Context& context) {
         "engine) "
         "cannot use any key of a token that holds an Ed25519 key");
   }
-  const std::vector<Change> changes = changes_of(token, spec, old);
+  if (for_backup) {
+    const tokens::Key wrapping_key =
+        tokens::find_wrapping_key(token, tokens::parse_selector(options.backup_under));
+    tokens::prove_backup_protection(token, wrapping_key, spec);
+  }
+  const std::vector<Change> changes = changes_of(token, spec, old, for_backup);
   if (context.options.plan) return planned(changes);
   if (old) confirm(context, changes);
   const tokens::Generated made =
@@ -98,11 +129,12 @@ Outcome run(const Options& options, Context& context) {
         const auto know = [&](EVP_PKEY* key) {
           undertaking.know("public_key", hex(ossl::spki_of(key)));
         };
+        if (for_backup) return tokens::generate_for_backup(token, spec, know);
         return old ? tokens::replace(token, spec, *old, know) : tokens::generate(token, spec, know);
       });
   for (const std::string& note : made.notes) context.warn(note);
   Outcome outcome;
-  outcome.data = key_json(made.key);
+  outcome.data = key_json(token, made.key);
   outcome.text = fmt::format("{}\n", made.key.uri);
   return outcome;
 }
@@ -114,18 +146,37 @@ void add_key_generate(Arguments& command, Context& context) {
   command.add_option("NAME", options->name, "Label of the new key; must be free").required();
   command
       .add_option("--type", options->type,
-                  "rsa:2048 rsa:3072 rsa:4096 ec:p256 ec:p384 ec:p521 ed25519")
+                  "rsa:2048 rsa:3072 rsa:4096 ec:p256 ec:p384 ec:p521 ed25519 aes:256")
       .required();
   command.add_option("--use", options->use,
-                     "sign, decrypt, derive, or several with commas (default sign)");
+                     "sign, decrypt, derive, or several with commas (default sign); wrap for aes");
   command.add_option("--id", options->id, "CKA_ID in hex (default: SHA-1 of the public key)");
   command.add_option("--login-as", options->login_as, "Who makes it: user, or so (default user)")
       .one_of({"user", "so"});
   command.add_option("--replace", options->replace,
                      "Id of a key that makes room for the new one, and is destroyed");
+  command.add_option(
+      "--backup-under", options->backup_under,
+      "Wrapping key under which the new key may leave the token, and in no other way");
+  command
+      .add_option("--to", options->wrapping.to,
+                  "Public key of another token that shall have the wrapping key too; may be "
+                  "repeated")
+      .one_each();
+  command.add_option("-o,--output", options->wrapping.output,
+                     "File that takes the wrapping key there, encrypted");
+  command.add_option("--from", options->wrapping.from,
+                     "That file, on the other token: the wrapping key comes from it");
+  command.add_option("--key", options->wrapping.key, "The decryption key that it was made for");
+  command
+      .add_option(
+          "--approve", options->wrapping.approvals,
+          "16 hex digits: of each --to, the SHA-256 of the public key begins so; of --from, "
+          "the check value")
+      .one_each();
   command.footer(
       "Examples:\n  hsmith key generate web --type rsa:2048 --use sign\n"
-      "  hsmith key generate card --type ec:p256 --id 01 --login-as so");
+      "  hsmith key generate backups --type aes:256 --use wrap --login-as so");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });

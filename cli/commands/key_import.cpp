@@ -138,11 +138,12 @@ Outcome run(const Options& options, Context& context) {
   const Json facts{
       {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
   const tokens::Key key = undertake(context, token.info, facts, [&](Undertaking& undertaking) {
-    tokens::Key made = tokens::import_key(token, spec, input.key.get(), [&](EVP_PKEY* half) {
-      undertaking.know("public_key", hex(ossl::spki_of(half)));
-    });
+    const auto [made, notes] = tokens::import_key(
+        token, spec, input.key.get(),
+        [&](EVP_PKEY* half) { undertaking.know("public_key", hex(ossl::spki_of(half))); });
     for (const auto& certificate : input.certificates)
       tokens::install(token, tokens::take_inventory(token), made, certificate.get());
+    for (const std::string& note : notes) context.warn(note);
     return made;
   });
   context.warn(fmt::format("{} was outside of the token: copies of it may be elsewhere", key.uri));

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/key_output.h"
+#include "cli/key_protection.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
@@ -104,19 +105,19 @@ bool is_wanted(const Options& options, const Row& row) {
          !(options.without_certificate && !row.certificate.empty());
 }
 
-Json row_json(const Row& row) {
-  Json json = key_json(*row.key);
+Json row_json(const tokens::OpenToken& token, const Row& row) {
+  Json json = key_json(token, *row.key);
   if (!row.certificate.empty()) json["certificate"] = json_text(row.certificate);
   if (row.expires) json["expires"] = rfc3339(*row.expires);
   return json;
 }
 
-std::vector<std::string> row_text(const Row& row) {
+std::vector<std::string> row_text(const Row& row, const Json& json) {
   return {printable(row.key->label, 60),
           hex(row.key->id).substr(0, 16) + (row.key->id.size() > 8 ? "…" : ""),
           tokens::type_name(*row.key),
           uses_text(*row.key),
-          protection_text(*row.key),
+          json["protection"].get<std::string>(),
           row.certificate.empty() ? "-" : printable(row.certificate, 60),
           row.expires ? rfc3339(*row.expires).substr(0, 10) : "-"};
 }
@@ -138,8 +139,8 @@ Outcome run(const Options& options, Context& context) {
   const auto add = [&](const Key& key) {
     const Row row = row_of(inventory, index, key, context);
     if (!is_wanted(options, row)) return;
-    outcome.data["keys"].push_back(row_json(row));
-    rows.push_back(row_text(row));
+    outcome.data["keys"].push_back(row_json(token, row));
+    rows.push_back(row_text(row, outcome.data["keys"].back()));
   };
   for (const Key& key : inventory.private_keys) add(key);
   for (const Key& key : inventory.secret_keys) add(key);

@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/key_output.h"
+#include "cli/key_protection.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 
@@ -24,7 +25,7 @@ std::string text_of(const tokens::Key& key, const Json& data) {
   line("uri", key.uri);
   line("type", tokens::type_name(key));
   line("use", uses_text(key));
-  line("protection", protection_text(key));
+  line("protection", data["protection"].get<std::string>());
   line("sensitive", claim_text(key.sensitive));
   line("always sensitive", claim_text(key.always_sensitive));
   line("extractable", claim_text(key.extractable));
@@ -53,7 +54,7 @@ Outcome run(const std::string& name, Context& context) {
     }
   }
   Outcome outcome;
-  outcome.data = key_json(key);
+  outcome.data = key_json(token, key);
   outcome.data["certificates"] = Json::array();
   for (const auto& certificate : objects.certificates)
     outcome.data["certificates"].push_back(certificate.uri);

@@ -56,6 +56,8 @@ Bytes oaep_algorithm() {
   return der(kSequence, {der_oid(NID_rsaesOaep), parameters});
 }
 
+}  // namespace
+
 Bytes rsa_encrypted(EVP_PKEY* key, ossl::RsaPadding padding, const Secret& content_key) {
   const char* doing = "encrypt a key by RSA";
   const ossl::PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
@@ -74,6 +76,8 @@ Bytes rsa_encrypted(EVP_PKEY* key, ossl::RsaPadding padding, const Secret& conte
   encrypted.resize(size);
   return encrypted;
 }
+
+namespace {
 
 // KeyTransRecipientInfo (RFC 5652, 6.2.1).
 Bytes transport_info(X509* certificate, ossl::RsaPadding padding, const Secret& content_key) {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "src/base/new_file.h"
+#include "src/base/secret.h"
 #include "src/cms/content_cipher.h"
 #include "src/cms/verify.h"
 #include "src/ossl/rsa_padding.h"
@@ -23,6 +24,9 @@ struct Encryption {
 // usage or has a weak key; unsupported for a key that nothing can be encrypted for. `name` is what
 // messages call it.
 void check_recipient(X509* certificate, std::time_t time, std::string_view name);
+
+// A key, encrypted for an RSA key: PKCS#1 v1.5, or OAEP with SHA-256 for both (RFC 8017, 7).
+Bytes rsa_encrypted(EVP_PKEY* key, ossl::RsaPadding padding, const Secret& content_key);
 
 // Writes the message for a content, BER. Then reads the file from its start: recipients as asked,
 // and the content, decrypted again with the key that is still at hand, as it was read. Throws

@@ -13,10 +13,12 @@ CKF_RW_SERIAL = 0x2 | 0x4
 CKF_TOKEN_INITIALIZED = 0x400
 CKU_USER = 1
 CERTIFICATE, PUBLIC, PRIVATE = 1, 2, 3
+SECRET = 4
 CLASSES = {0: "data", CERTIFICATE: "certificate", PUBLIC: "public", PRIVATE: "private", 4: "secret"}
 CKA_CLASS, CKA_TOKEN, CKA_LABEL, CKA_VALUE, CKA_KEY_TYPE, CKA_ID = 0, 1, 3, 0x11, 0x100, 0x102
 CKA_SENSITIVE, CKA_DECRYPT, CKA_SIGN, CKA_DERIVE = 0x103, 0x105, 0x108, 0x10C
 CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EXTRACTABLE, CKA_EC_POINT = 0x120, 0x122, 0x162, 0x181
+CKA_TRUSTED, CKA_MODIFIABLE, CKA_WRAP_WITH_TRUSTED = 0x86, 0x170, 0x210
 CKM_RSA_PKCS, CKM_ECDSA = 1, 0x1041
 CKK_EC = 3
 # Places in CK_FUNCTION_LIST (PKCS#11 2.40).
@@ -159,7 +161,11 @@ def read_object(module, session, handle):
         read["may"] = "".join(letter for letter, kind in (("s", CKA_SIGN), ("d", CKA_DECRYPT), ("a", CKA_DERIVE))
                               if number(kind) == 1)
         read["guarded"] = number(CKA_SENSITIVE) == 1 and number(CKA_EXTRACTABLE) == 0
+        if number(CKA_EXTRACTABLE) == 1 and number(CKA_WRAP_WITH_TRUSTED) == 1:
+            read["backup"] = number(CKA_SENSITIVE) == 1
         read["ec"] = number(CKA_KEY_TYPE) == CKK_EC
+    elif object_class == SECRET:
+        read["trusted"] = [number(kind) for kind in (CKA_TRUSTED, CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_MODIFIABLE)] == [1, 1, 0, 0]
     elif object_class == PUBLIC:
         point, modulus = value(CKA_EC_POINT), value(CKA_MODULUS)
         if point and point[0] == 4 and point[1] == len(point) - 2:

@@ -126,7 +126,7 @@ def request_problem(world, name):
 def strange_files(world):
     """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
-    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
+    expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
                 "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
@@ -153,6 +153,94 @@ class KeyGenerate(Flow):
 class KeyGenerateRsa(KeyGenerate):
     name = "key generate rsa"
     type = "rsa:2048"
+
+
+class KeyImport(KeyGenerate):
+    """A key from a file, with its certificate."""
+    name = "key import"
+    settled = ("the key without its certificate",)
+    again = {"before": {0}, "done": {8}, "the key without its certificate": {8}}
+    nouns = KeyGenerate.nouns + ("web.pem",)
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "web.key",
+                   "-out", "web.crt", "-subj", "/CN=web", "-days", "30")
+        (world.work / "web.pem").write_text((world.work / "web.key").read_text() + (world.work / "web.crt").read_text())
+
+    def arguments(self, world):
+        return ["key", "import", "web.pem", "--label", "web"]
+
+    def state_of(self, world, seen):
+        new = new_objects(world, seen)
+        pair = pair_of([one for one in new if one["class"] != "certificate"], "web")
+        certificates = [one for one in new if one["class"] == "certificate"]
+        if pair == "whole":
+            return "done" if len(certificates) == 1 else "the key without its certificate"
+        return "before" if pair == "none" and not certificates else pair
+
+
+class KeyGenerateWrap(Flow):
+    """A wrapping key is one object, and nothing takes it away again."""
+    name = "key generate --use wrap"
+    tokens = ("softhsm",)
+    nouns = Flow.nouns + ('"backups"', "backups")
+
+    def arguments(self, world):
+        return ["key", "generate", "backups", "--type", "aes:256", "--use", "wrap", "--login-as", "so"]
+
+    def state_of(self, world, seen):
+        new = new_objects(world, seen)
+        if not new:
+            return "before"
+        whole = len(new) == 1 and new[0]["class"] == "secret" and new[0]["label"] == "backups" and new[0]["trusted"]
+        return "done" if whole else f"no wrapping key: {new}"
+
+
+class KeyBackup(KeyGenerateWrap):
+    """The file is whole and opens, or is not there."""
+    name = "key backup"
+    nouns = KeyGenerateWrap.nouns + ("web.backup", "object=web")
+
+    def prepare(self, world):
+        Flow.prepare(self, world)
+        world.must("hsmith", *KeyGenerateWrap.arguments(self, world))
+        world.must("hsmith", "key", "generate", "web", "--type", "ec:p256", "--backup-under", "backups")
+        world.must("hsmith", "key", "public", "web", "-o", "web.pem")
+
+    def arguments(self, world):
+        return ["key", "backup", "web", "--under", "backups", "-o", "web.backup"]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the token was changed: {self.difference(world, seen)}"
+        if not (world.work / "web.backup").exists():
+            return "before"
+        content = json.loads((world.work / "web.backup").read_text())
+        return "done" if len(content["keys"]) == len(content["signatures"]) == 1 else "the file is not whole"
+
+
+class KeyRestore(KeyBackup):
+    """The key is back, as protected as before, with its public key; or nothing of it is."""
+    name = "key restore"
+    again = {"before": {0}, "done": {8}}
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", *super().arguments(world))
+        world.must("hsmith", "key", "delete", "web", "--token", world.label, "--yes")
+
+    def arguments(self, world):
+        return ["key", "restore", "web.backup", "--under", "backups"]
+
+    def state_of(self, world, seen):
+        new = new_objects(world, seen)
+        if not new:
+            return "before"
+        private = [one for one in new if one["class"] == "private"]
+        public = [one for one in new if one["class"] == "public"]
+        whole = len(new) == 2 and len(private) == len(public) == 1 and private[0].get("backup") and private[0].get("works")
+        return "done" if whole else f"half restored: {new}"
 
 
 class KeyDelete(Flow):
@@ -560,12 +648,14 @@ def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
              RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(), Sign(),
              TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
-             KeyGenerateRsa()]
+             KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
                Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
                Repair(RequestNewKey(), "kill before C_SignInit 1"),
                Repair(CertInstall(), "kill after C_CreateObject 1"),
                Repair(RenewComplete(), "kill after C_SetAttributeValue 2"),
-               Repair(ChainInstall(), "kill after C_CreateObject 1")]
+               Repair(ChainInstall(), "kill after C_CreateObject 1"),
+               Repair(KeyRestore(), "kill after C_UnwrapKey 2"),
+               Repair(KeyGenerateWrap(), "kill after C_GenerateKey 4")]
     return flows + repairs

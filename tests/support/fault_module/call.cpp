@@ -110,6 +110,9 @@ void act_before(const Rule& rule, Call& call) {
     case Action::hide_mechanism:
       call.result = CKR_MECHANISM_INVALID;
       return;
+    case Action::refuse_attribute:
+      call.result = rule.number;
+      return;
     case Action::delay:
       std::this_thread::sleep_for(std::chrono::milliseconds(rule.number));
       return;
@@ -255,6 +258,22 @@ bool hides_mechanism(const Rule& rule, const Call& call) {
   return rule.action == Action::hide_mechanism && call.arguments.mechanism == rule.number;
 }
 
+bool has_attribute(const Rule& rule, const Call& call) {
+  return std::ranges::any_of(call.arguments.templates, [&](const auto& attributes) {
+    return find(attributes, rule.attribute) != nullptr;
+  });
+}
+
+bool refuses_attribute(const Rule& rule, const Call& call) {
+  return rule.action == Action::refuse_attribute && takes_template(call.function) &&
+         has_attribute(rule, call);
+}
+
+bool drops_attribute(const Rule& rule, const Call& call) {
+  return rule.action == Action::drop_attribute && rule.function == call.function &&
+         has_attribute(rule, call);
+}
+
 }  // namespace
 
 std::span<unsigned char> bytes_of(const Output& output) {
@@ -282,7 +301,9 @@ Call begin(Function function, Arguments arguments) {
   call.sequence = state().next_sequence();
   for (const Rule& rule : state().rules) {
     const bool acts = rule.on_calls && is_about(rule, call) && state().acts(rule);
-    if (acts || hides_mechanism(rule, call)) call.rules.push_back(&rule);
+    if (acts || hides_mechanism(rule, call) || refuses_attribute(rule, call) ||
+        drops_attribute(rule, call))
+      call.rules.push_back(&rule);
   }
   for (const Rule& rule : state().rules) check_assertion(rule, call);
   for (const Rule* rule : call.rules) act_before(*rule, call);

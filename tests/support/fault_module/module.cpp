@@ -1,5 +1,6 @@
 // A PKCS#11 module that forwards every call to a real one and fails it as a script says
 // (docs/fault-module.md).
+#include <algorithm>
 #include <cstdio>
 #include <type_traits>
 
@@ -124,9 +125,32 @@ CK_RV answer(Call& call, Given... given) {
     return (state().real->*real_member<F>())(given...);
 }
 
+// Takes attributes out of the template that the real module will see: the caller's array closes up.
+void drop_pair(const Call& call, CK_ATTRIBUTE* attributes, CK_ULONG& count) {
+  if (attributes == nullptr) return;
+  for (const Rule* rule : call.rules) {
+    if (rule->action != Action::drop_attribute) continue;
+    CK_ATTRIBUTE* end = std::remove_if(attributes, attributes + count, [&](const auto& attribute) {
+      return attribute.type == rule->attribute;
+    });
+    count = static_cast<CK_ULONG>(end - attributes);
+  }
+}
+template <typename First, typename Second>
+void drop_pair(const Call&, const First&, const Second&) {}
+
+template <typename First>
+void drop_pairs(const Call&, First&) {}
+template <typename First, typename Second, typename... Rest>
+void drop_pairs(const Call& call, First& first, Second& second, Rest&... rest) {
+  drop_pair(call, first, second);
+  drop_pairs(call, second, rest...);
+}
+
 template <Function F, typename... Given>
 CK_RV forward(Given... given) noexcept {
   Call call = begin(F, describe(Tag<F>(), given...));
+  if (!call.result) drop_pairs(call, given...);
   if (!call.result) call.real = answer<F>(call, given...);
   return finish(call);
 }

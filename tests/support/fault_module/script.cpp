@@ -236,6 +236,12 @@ void template_function(Words& words, Rule& rule) {
   rule.template_of = is_private ? TemplateOf::private_key : TemplateOf::public_key;
 }
 
+void drop_function(Words& words, Rule& rule) {
+  function(words, rule);
+  if (takes_template(rule.function)) return;
+  refuse(name_of(rule.function), "a function with a template");
+}
+
 void after_function(Words& words, Rule& rule) {
   if (words.take("after")) rule.after = parse_function(words);
 }
@@ -348,6 +354,8 @@ const std::vector<Grammar> kGrammar = {
     {"token-time", Action::token_time, {optional_when, equals, field<16>}},
     {"hide-slot", Action::hide_slot, {ordinal, optional_when}},
     {"hide-mechanism", Action::hide_mechanism, {mechanism}},
+    {"refuse-attribute", Action::refuse_attribute, {attribute, result}},
+    {"drop-attribute", Action::drop_attribute, {drop_function, attribute}},
     {"max-sessions", Action::max_sessions, {number}},
     {"null-function", Action::null_function, {single_function}},
     {"cryptoki-version", Action::cryptoki_version, {version}},

@@ -44,6 +44,8 @@ enum class Action {
   token_time,
   hide_slot,
   hide_mechanism,
+  refuse_attribute,
+  drop_attribute,
   max_sessions,
   null_function,
   cryptoki_version,
