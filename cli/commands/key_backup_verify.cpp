@@ -1,6 +1,7 @@
 // hsmith key backup-verify: opens a backup on the token, without keeping anything of it.
 #include <fmt/format.h>
 
+#include "cli/backup_input.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -25,8 +26,7 @@ std::string problem_of(const tokens::OpenToken& token, const tokens::Key& wrappi
 }
 
 Outcome run(const Options& options, Context& context) {
-  const Bytes content = read_file(options.file, tokens::kBackupLimit);
-  const tokens::Backup backup = tokens::read_backup(content, quoted(options.file));
+  const tokens::Backup backup = read_backup_file(options.file);
   const Bytes to_sign = tokens::backup_to_sign(backup);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write);
   const tokens::Key wrapping_key =

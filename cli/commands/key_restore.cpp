@@ -1,6 +1,7 @@
 // hsmith key restore: keys of a backup come onto the token, protected as they were.
 #include <fmt/format.h>
 
+#include "cli/backup_input.h"
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/key_output.h"
@@ -84,9 +85,8 @@ std::vector<Change> changes_of(const tokens::OpenToken& token,
 }
 
 Outcome run(const Options& options, Context& context) {
-  const Bytes content = read_file(options.file, tokens::kBackupLimit);
   const std::string name = quoted(options.file);
-  const tokens::Backup backup = tokens::read_backup(content, name);
+  const tokens::Backup backup = read_backup_file(options.file);
   const std::vector<Restoring> restoring = check_file(backup, name);
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);

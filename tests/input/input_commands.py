@@ -102,6 +102,7 @@ COMMANDS = [
     Command("encrypt --to {} -o made note", ("box.der", "box.pem"), "a certificate", CERTIFICATES, output="made", same=same_recipient),
     Command("decrypt {} -o made", ("box.p7m",), "an encrypted message",
             ("an encrypted CMS message", "a PKCS#7 or CMS file", "a MIME message"), output="made", repeats=True, statuses=frozenset({3, 5, 6, 7, 9, 10})),
+    Command("key backup-verify {} --under backups", ("kept.backup",), "a key backup", ("a JSON file",)),
     Command("log verify --checkpoint {} --cert mail.pem", ("checkpoint",), "a checkpoint of the audit log", ("a JSON file",)),
     Command("log verify --checkpoint checkpoint --cert {}", ("mail.der",), "a certificate", CERTIFICATES),
     Command("key list --config {}", ("config.toml",), statuses=frozenset({0, 2, 5, 6, 7}), skips=("zeros",)),

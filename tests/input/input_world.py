@@ -44,6 +44,10 @@ openssl dgst -sha256 -binary -out digest note
 openssl pkey -in ca.key -pubout -out public.pem
 openssl pkey -in ca.key -pubout -outform der -out public.der
 hsmith log checkpoint --key mail -o checkpoint >/dev/null
+hsmith key generate backups --type aes:256 --use wrap --login-as so >/dev/null
+hsmith key generate kept --type ec:p256 --backup-under backups >/dev/null
+hsmith key backup kept --under backups -o kept.backup >/dev/null
+hsmith key delete kept --token sandbox --yes >/dev/null
 touch index.txt
 printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ndefault_md=sha256\n' > crl.cnf
 openssl ca -config crl.cnf -gencrl -keyfile ca.key -cert ca.pem -crldays 30 -out ca.crl
@@ -132,7 +136,7 @@ class World:
         self.environment = kept | {
             "PATH": f"{self.binary.parent}:{kept.get('PATH', '/usr/bin:/bin')}", "LC_ALL": "C.UTF-8", "TZ": "UTC",
             "HOME": f"{self.folder}/home", "SOFTHSM2_CONF": f"{self.folder}/softhsm2.conf", "HSMITH_MODULE": SOFTHSM,
-            "HSMITH_TOKEN": "sandbox", "HSMITH_PIN_SOURCE": f"file:{self.folder}/pin",
+            "HSMITH_TOKEN": "sandbox", "HSMITH_PIN_SOURCE": f"file:{self.folder}/pin", "HSMITH_SO_PIN_SOURCE": f"file:{self.folder}/pin",
             "HSMITH_STATE": f"{self.live}/state", "XDG_CONFIG_HOME": f"{self.folder}/home",
             "XDG_RUNTIME_DIR": f"{self.live}/runtime"}
 
