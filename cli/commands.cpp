@@ -83,6 +83,84 @@ void add_token_list(Arguments& command, Context& context);
 void add_token_pin(Arguments& command, Context& context);
 void add_use(Arguments& command, Context& context);
 void add_verify(Arguments& command, Context& context);
+void add_archive_add(CLI::App& command, Context& context);
+void add_archive_backup(CLI::App& command, Context& context);
+void add_archive_coverage(CLI::App& command, Context& context);
+void add_archive_find(CLI::App& command, Context& context);
+void add_archive_get(CLI::App& command, Context& context);
+void add_archive_init(CLI::App& command, Context& context);
+void add_archive_officer(CLI::App& command, Context& context);
+void add_archive_restore(CLI::App& command, Context& context);
+void add_archive_set(CLI::App& command, Context& context);
+void add_archive_status(CLI::App& command, Context& context);
+void add_archive_verify(CLI::App& command, Context& context);
+void add_ca_backup(CLI::App& command, Context& context);
+void add_ca_crl(CLI::App& command, Context& context);
+void add_ca_exchange_cert(CLI::App& command, Context& context);
+void add_ca_init(CLI::App& command, Context& context);
+void add_ca_issue(CLI::App& command, Context& context);
+void add_ca_list(CLI::App& command, Context& context);
+void add_ca_renew(CLI::App& command, Context& context);
+void add_ca_restore(CLI::App& command, Context& context);
+void add_ca_revoke(CLI::App& command, Context& context);
+void add_ca_show(CLI::App& command, Context& context);
+void add_cert_delete(CLI::App& command, Context& context);
+void add_cert_export(CLI::App& command, Context& context);
+void add_cert_install(CLI::App& command, Context& context);
+void add_cert_list(CLI::App& command, Context& context);
+void add_cert_match(CLI::App& command, Context& context);
+void add_cert_repair(CLI::App& command, Context& context);
+void add_cert_retire(CLI::App& command, Context& context);
+void add_cert_show(CLI::App& command, Context& context);
+void add_cert_verify(CLI::App& command, Context& context);
+void add_chain_install(CLI::App& command, Context& context);
+void add_chain_list(CLI::App& command, Context& context);
+void add_chain_remove(CLI::App& command, Context& context);
+void add_chain_show(CLI::App& command, Context& context);
+void add_completion(CLI::App& command, Context& context);
+void add_decrypt(CLI::App& command, Context& context);
+void add_crl_check(CLI::App& command, Context& context);
+void add_crl_install(CLI::App& command, Context& context);
+void add_crl_list(CLI::App& command, Context& context);
+void add_doctor(CLI::App& command, Context& context);
+void add_encrypt(CLI::App& command, Context& context);
+void add_key_delete(CLI::App& command, Context& context);
+void add_key_generate(CLI::App& command, Context& context);
+void add_key_import(CLI::App& command, Context& context);
+void add_key_list(CLI::App& command, Context& context);
+void add_key_prove(CLI::App& command, Context& context);
+void add_key_public(CLI::App& command, Context& context);
+void add_key_rename(CLI::App& command, Context& context);
+void add_key_show(CLI::App& command, Context& context);
+void add_kra_add(CLI::App& command, Context& context);
+void add_kra_check(CLI::App& command, Context& context);
+void add_kra_list(CLI::App& command, Context& context);
+void add_kra_remove(CLI::App& command, Context& context);
+void add_kra_request(CLI::App& command, Context& context);
+void add_log_checkpoint(CLI::App& command, Context& context);
+void add_log_show(CLI::App& command, Context& context);
+void add_log_verify(CLI::App& command, Context& context);
+void add_pfx_check(CLI::App& command, Context& context);
+void add_pfx_merge(CLI::App& command, Context& context);
+void add_pfx_show(CLI::App& command, Context& context);
+void add_quickstart(CLI::App& command, Context& context);
+void add_recover(CLI::App& command, Context& context);
+void add_renew(CLI::App& command, Context& context);
+void add_request_cancel(CLI::App& command, Context& context);
+void add_request_check(CLI::App& command, Context& context);
+void add_request_complete(CLI::App& command, Context& context);
+void add_request_list(CLI::App& command, Context& context);
+void add_request_new(CLI::App& command, Context& context);
+void add_request_show(CLI::App& command, Context& context);
+void add_sandbox(CLI::App& command, Context& context);
+void add_sign(CLI::App& command, Context& context);
+void add_token_audit(CLI::App& command, Context& context);
+void add_token_info(CLI::App& command, Context& context);
+void add_token_init(CLI::App& command, Context& context);
+void add_token_list(CLI::App& command, Context& context);
+void add_token_pin(CLI::App& command, Context& context);
+void add_use(CLI::App& command, Context& context);
+void add_verify(CLI::App& command, Context& context);
 
 namespace {
 
@@ -114,6 +192,7 @@ constexpr Noun kNouns[] = {
 constexpr Command kCommands[] = {
     {"token", "list", "List slots and tokens of all modules", add_token_list},
     {"token", "info", "Show one token whole", add_token_info},
+    {"token", "audit", "Hold every key of a token against a policy", add_token_audit},
     {"token", "init", "Initialise a token and set its PINs", add_token_init},
     {"token", "pin", "Change or unblock the user PIN", add_token_pin},
     {"key", "generate", "Make a key on the token", add_key_generate},
@@ -125,6 +204,7 @@ constexpr Command kCommands[] = {
     {"key", "list", "List the keys of a token", add_key_list},
     {"key", "show", "Show one key", add_key_show},
     {"key", "public", "Write the public half of a key", add_key_public},
+    {"key", "prove", "Prove that a key cannot leave its token, and verify that", add_key_prove},
     {"key", "rename", "Give a key and what goes with it another label", add_key_rename},
     {"key", "delete", "Delete a key and what goes with it", add_key_delete},
     {"request", "new", "Make a certificate request signed by a token key", add_request_new},

@@ -47,8 +47,8 @@ TEST_F(ModuleTest, LeavesTheFolderAsItWasWhenItCannotBeStarted) {
 
 TEST_F(ModuleTest, DoesNotBelieveCountsOfSlotsAndMechanisms) {
   for (const char* rule : {"length C_GetSlotList 1 huge", "length C_GetSlotList 1 unavailable",
-                           "length C_GetSlotList 1 =20000", "length C_GetMechanismList 2 huge",
-                           "length C_GetMechanismList 2 =20000"}) {
+                           "length C_GetSlotList 1 =20000", "length C_GetMechanismList 1 huge",
+                           "length C_GetMechanismList 1 =20000"}) {
     inject(rule);
     const auto module = load();
     const Error error = error_of([&] { module->mechanisms(module->slots(CK_TRUE).at(0)); });

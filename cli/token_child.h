@@ -1,0 +1,17 @@
+// Work on a token that may crash under it: in a child process.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/context.h"
+
+namespace hsmith::cli {
+
+// Opens the token for changes, as the user, takes its lock, and gives what `work` makes. All of it
+// in a child process, which takes its session objects along when it crashes: that is token_failed
+// with `doing`. Ten minutes at most. Warnings come back too.
+Json in_token_child(Context& context, const tokens::Selector* selector, const std::string& doing,
+                    const std::function<Json(const tokens::OpenToken&)>& work);
+
+}  // namespace hsmith::cli

@@ -1,0 +1,56 @@
+#include "tokens/session_objects.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace hsmith::tokens {
+namespace {
+
+constexpr std::size_t kMost = 1'000'000;
+
+}  // namespace
+
+SessionObjects::SessionObjects(const OpenToken& token)
+    : token_(token), before_(token.session->find({}, kMost)) {}
+
+SessionObjects::~SessionObjects() { destroy_all(); }
+
+CK_OBJECT_HANDLE SessionObjects::keep(CK_OBJECT_HANDLE handle) {
+  made_.push_back(handle);
+  static constexpr std::array<CK_ATTRIBUTE_TYPE, 1> kToken{CKA_TOKEN};
+  if (token_.session->get(handle, kToken).flag(CKA_TOKEN) != true) return handle;
+  destroy_all();
+  throw Error(Kind::unsupported, "the token makes lasting objects where session objects are asked");
+}
+
+void SessionObjects::destroy_all() noexcept {
+  std::erase_if(made_, [&](CK_OBJECT_HANDLE handle) {
+    try {
+      token_.session->destroy(handle);
+      return true;
+    } catch (const std::exception&) {  // it is tried again, and what is still there is counted
+      return false;
+    }
+  });
+}
+
+void SessionObjects::finish() {
+  destroy_all();
+  destroy_all();
+  const std::vector<CK_OBJECT_HANDLE> after = token_.session->find({}, kMost);
+  if (after == before_) return;
+  std::vector<CK_OBJECT_HANDLE> more;
+  std::set_difference(after.begin(), after.end(), before_.begin(), before_.end(),
+                      std::back_inserter(more));
+  throw Error(Kind::token_failed,
+              fmt::format("the token {} has {} objects where it had {}, {} of them new",
+                          quoted(token_.info.label), after.size(), before_.size(), more.size()))
+      .hint("was another program at work? look with: hsmith key list")
+      .unfinished();
+}
+
+}  // namespace hsmith::tokens
