@@ -159,6 +159,7 @@ void add_token_info(CLI::App& command, Context& context);
 void add_token_init(CLI::App& command, Context& context);
 void add_token_list(CLI::App& command, Context& context);
 void add_token_pin(CLI::App& command, Context& context);
+void add_token_probe(CLI::App& command, Context& context);
 void add_use(CLI::App& command, Context& context);
 void add_verify(CLI::App& command, Context& context);
 
@@ -193,6 +194,7 @@ constexpr Command kCommands[] = {
     {"token", "list", "List slots and tokens of all modules", add_token_list},
     {"token", "info", "Show one token whole", add_token_info},
     {"token", "audit", "Hold every key of a token against a policy", add_token_audit},
+    {"token", "probe", "Find out what a token really does", add_token_probe},
     {"token", "init", "Initialise a token and set its PINs", add_token_init},
     {"token", "pin", "Change or unblock the user PIN", add_token_pin},
     {"key", "generate", "Make a key on the token", add_key_generate},
