@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <openssl/objects.h>
 
 #include "src/base/text.h"
 #include "src/cms/content_info.h"
@@ -35,26 +34,22 @@ void add_line(std::string& text, const char* name, const std::string& value) {
 }
 
 void add_archived_key(Outcome& outcome, const recovery::ArchivedKey& key) {
-  const auto& envelope = key.envelope;
-  Json json{{"hash", hex(key.hash)},
-            {"cipher", OBJ_nid2sn(envelope.cipher)},
-            {"size", envelope.ciphertext.size()},
-            {"recipients", Json::array()}};
+  const cms::EnvelopedData& envelope = key.envelope.data;
+  const std::size_t size = cms::octets_size(envelope.content);
+  const char* cipher = envelope.cipher.cipher->name;
+  Json json{
+      {"hash", hex(key.hash)}, {"cipher", cipher}, {"size", size}, {"recipients", Json::array()}};
   add_line(outcome.text, "archived key",
-           fmt::format("{} bytes, {}, hash {}", envelope.ciphertext.size(),
-                       OBJ_nid2sn(envelope.cipher), hex(key.hash)));
+           fmt::format("{} bytes, {}, hash {}", size, cipher, hex(key.hash)));
   for (const auto& recipient : envelope.recipients) {
-    Json one{{"encryption", recipient.ability}};
-    if (recipient.issuer.empty()) {
-      one["key_identifier"] = hex(recipient.key_identifier);
+    Json one{{"encryption", recovery::ability_of(recipient)}};
+    if (recipient.name.issuer.empty()) {
+      one["key_identifier"] = hex(recipient.name.key_identifier);
     } else {
-      one["issuer"] = json_text(recipient.issuer);
-      one["serial"] = hex(recipient.serial);
+      one["issuer"] = json_text(cms::issuer_text(recipient.name));
+      one["serial"] = hex(recipient.name.serial);
     }
-    add_line(outcome.text, "  encrypted to",
-             recipient.issuer.empty()
-                 ? "key identifier " + hex(recipient.key_identifier)
-                 : fmt::format("issuer {}, serial {}", recipient.issuer, hex(recipient.serial)));
+    add_line(outcome.text, "  encrypted to", cms::name_text(recipient.name));
     json["recipients"].push_back(std::move(one));
   }
   outcome.data["archived_key"] = std::move(json);

@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
+#include "src/ossl/rsa_encryption.h"
 #include "tokens/hash_mechanism.h"
 #include "tokens/token_decryption.h"
 
@@ -203,15 +204,9 @@ bool proves_by_signature(TokenKey& key) {
 bool proves_by_decryption(TokenKey& key) {
   std::array<unsigned char, 32> nonce;
   ossl::check(RAND_bytes(nonce.data(), nonce.size()) == 1, "make a nonce");
-  const ossl::PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.public_key(), nullptr));
-  std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key.public_key()));
-  Bytes ciphertext(size);
-  ossl::check(context && EVP_PKEY_encrypt_init(context.get()) == 1 &&
-                  EVP_PKEY_encrypt(context.get(), ciphertext.data(), &size, nonce.data(),
-                                   nonce.size()) == 1,
-              "encrypt a nonce");
-  ciphertext.resize(size);
-  const auto decrypted = key.decrypt_key({ossl::RsaPadding::pkcs1}, ciphertext, nonce.size());
+  const ossl::RsaEncryption how{ossl::RsaPadding::pkcs1};
+  const Bytes ciphertext = ossl::rsa_encrypt(key.public_key(), how, nonce);
+  const auto decrypted = key.decrypt_key(how, ciphertext, nonce.size());
   return decrypted.good && equal(decrypted.key.reveal(), nonce);
 }
 

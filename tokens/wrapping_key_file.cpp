@@ -5,7 +5,8 @@
 #include "src/base/base64.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/cms/encrypt.h"
+#include "src/ossl/algorithms.h"
+#include "src/ossl/rsa_encryption.h"
 #include "tokens/json_members.h"
 #include "tokens/wrapping.h"
 
@@ -36,6 +37,8 @@ WrappingKeyFile::Recipient read_recipient(const Json& json, const std::string& w
 
 WrappingKeyFile seal_wrapping_key(const Secret& value, const std::string& label, const Bytes& id,
                                   const std::vector<ossl::PKey>& recipients) {
+  const ossl::DigestType& sha256 = ossl::digest_named("sha256");
+  const ossl::RsaEncryption oaep{ossl::RsaPadding::oaep, &sha256, &sha256};
   WrappingKeyFile file{label, id, check_value(value), {}};
   for (const ossl::PKey& key : recipients) {
     const bool fits =
@@ -50,7 +53,7 @@ WrappingKeyFile seal_wrapping_key(const Secret& value, const std::string& label,
               "decrypt");
     }
     file.recipients.push_back(
-        {key_sha256(key.get()), cms::rsa_encrypted(key.get(), ossl::RsaPadding::oaep, value)});
+        {key_sha256(key.get()), ossl::rsa_encrypt(key.get(), oaep, value.reveal())});
   }
   return file;
 }

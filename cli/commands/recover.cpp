@@ -37,23 +37,23 @@ struct Input {
 std::vector<Input> read_inputs(const Options& options) {
   std::vector<Input> inputs;
   for (const std::string& file : options.files)
-    inputs.push_back({file, recovery::read_blob(read_file(file), quoted(file))});
+    inputs.push_back({file, recovery::read_blob(read_file(file), file)});
   return inputs;
 }
 
 Json agents_json(const recovery::RecoveryBlob& blob) {
   Json agents = Json::array();
-  for (const auto& recipient : blob.envelope.recipients) {
+  for (const auto& recipient : blob.envelope.data.recipients) {
     X509* certificate = recovery::certificate_of(blob, recipient);
-    Json agent{{"encryption", recipient.ability}};
+    Json agent{{"encryption", recovery::ability_of(recipient)}};
     if (certificate != nullptr) {
       const auto facts = x509::certificate_facts(certificate);
       agent["subject"] = json_text(facts.subject);
       agent["serial"] = facts.serial;
       agent["sha256"] = facts.sha256;
-    } else if (!recipient.issuer.empty()) {
-      agent["issuer"] = json_text(recipient.issuer);
-      agent["serial"] = hex(recipient.serial);
+    } else if (!recipient.name.issuer.empty()) {
+      agent["issuer"] = json_text(cms::issuer_text(recipient.name));
+      agent["serial"] = hex(recipient.name.serial);
     }
     agents.push_back(std::move(agent));
   }
@@ -62,11 +62,10 @@ Json agents_json(const recovery::RecoveryBlob& blob) {
 
 std::vector<std::string> agent_names(const recovery::RecoveryBlob& blob) {
   std::vector<std::string> names;
-  for (const auto& recipient : blob.envelope.recipients) {
+  for (const auto& recipient : blob.envelope.data.recipients) {
     X509* certificate = recovery::certificate_of(blob, recipient);
     names.push_back(certificate != nullptr ? x509::certificate_facts(certificate).subject
-                                           : fmt::format("issuer {}, serial {}", recipient.issuer,
-                                                         hex(recipient.serial)));
+                                           : cms::recipient_text(recipient));
   }
   return names;
 }
@@ -111,18 +110,18 @@ std::vector<ossl::Certificate> officers_of(const Options& options, const Context
 // The agent's key for a blob: of its recipients the one whose private key is on the token; by the
 // certificate that came with the blob or is on the token, so by modulus in the end.
 struct Match {
-  const recovery::Recipient* recipient;
+  const cms::Recipient* recipient;
   const tokens::Key* key;
 };
 
 std::optional<Match> match(const recovery::RecoveryBlob& blob, const tokens::Inventory& inventory) {
-  for (const auto& recipient : blob.envelope.recipients) {
+  for (const auto& recipient : blob.envelope.data.recipients) {
     ossl::Certificate certificate;
     if (X509* known = recovery::certificate_of(blob, recipient)) certificate = ossl::share(known);
     for (const auto& there : inventory.certificates) {
       if (certificate) break;
       auto parsed = x509::certificate_from_der(there.der, there.uri);
-      if (recovery::is_for(recipient, parsed.get())) certificate = std::move(parsed);
+      if (cms::names(recipient.name, parsed.get())) certificate = std::move(parsed);
     }
     if (!certificate) continue;
     EVP_PKEY* wanted = x509::public_key_of(certificate.get());
@@ -187,7 +186,7 @@ std::vector<Recovered> open_all(const std::vector<Input>& inputs, const Options&
            audit::Flush::yes);
     const auto agent = tokens::remote_key(token, *found->key);
     recovery::Pfx pfx = recovery::pfx_of(
-        input.blob, recovery::open_blob(input.blob, *found->recipient, *agent, quoted(input.file)));
+        input.blob, recovery::open_blob(input.blob, *found->recipient, *agent, input.file));
     if (options.merge && !all.empty()) {
       recovery::merge_into(all.front().pfx, std::move(pfx));
     } else {
@@ -247,7 +246,7 @@ Outcome run(const Options& options, Context& context) {
   const auto officers = officers_of(options, context);
   std::vector<Change> changes;
   for (const Input& input : inputs) {
-    recovery::require_officer(input.blob, officers, quoted(input.file));
+    recovery::require_officer(input.blob, officers, input.file);
     const std::string file = output_of(options, input);
     if (!options.merge) check_output(file, context.replace());
     if (changes.empty() || !options.merge) changes.push_back({Change::Kind::create, file});

@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/rand.h>
-#include <openssl/rsa.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/cms/der.h"
 #include "src/cms/enveloped_data.h"
-#include "src/cms/key_agreement.h"
+#include "src/cms/recipient_infos.h"
 #include "src/ossl/check.h"
 #include "src/x509/certificate.h"
 #include "src/x509/weak_keys.h"
@@ -24,12 +22,10 @@ using ossl::KeyAlgorithm;
 using Direction = CipherStream::Direction;
 
 constexpr unsigned char kContext0 = context_tag(0) | kConstructed;
-constexpr unsigned char kContext1 = context_tag(1) | kConstructed;
-constexpr unsigned char kBitString = 0x03;
 constexpr std::size_t kSegment = 64u << 10;
 constexpr std::uint64_t kMostGcm = (std::uint64_t{1} << 36) - 32;
 constexpr std::array<unsigned char, 2> kEndMark{0, 0};
-constexpr std::array<unsigned char, 1> kZero{0}, kTwo{2}, kThree{3};
+constexpr std::array<unsigned char, 1> kZero{0}, kTwo{2};
 
 Bytes random_bytes(std::size_t size) {
   Bytes bytes(size);
@@ -41,110 +37,18 @@ void append(Bytes& to, ByteView more) { to.insert(to.end(), more.begin(), more.e
 
 // ---- Recipients.
 
-Bytes issuer_and_serial(const X509* certificate) {
-  const Bytes issuer = ossl::der_of(i2d_X509_NAME, X509_get_issuer_name(certificate));
-  const Bytes serial = ossl::der_of(i2d_ASN1_INTEGER, X509_get0_serialNumber(certificate));
-  return der(kSequence, {issuer, serial});
-}
-
-// RSAES-OAEP-params with SHA-256 for both, spelled out (RFC 4055, 4.1).
-Bytes oaep_algorithm() {
-  const Bytes null = der(kNull, {});
-  const Bytes sha256 = der(kSequence, {der_oid(NID_sha256), null});
-  const Bytes mgf1 = der(kSequence, {der_oid(NID_mgf1), sha256});
-  const Bytes parameters = der(kSequence, {der(kContext0, {sha256}), der(kContext1, {mgf1})});
-  return der(kSequence, {der_oid(NID_rsaesOaep), parameters});
-}
-
-}  // namespace
-
-Bytes rsa_encrypted(EVP_PKEY* key, ossl::RsaPadding padding, const Secret& content_key) {
-  const char* doing = "encrypt a key by RSA";
-  const ossl::PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  ossl::check(context && EVP_PKEY_encrypt_init(context.get()) == 1, doing);
-  if (padding == ossl::RsaPadding::oaep) {
-    ossl::check(EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) == 1 &&
-                    EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), EVP_sha256()) == 1 &&
-                    EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), EVP_sha256()) == 1,
-                doing);
-  }
-  std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key));
-  Bytes encrypted(size);
-  ossl::check(EVP_PKEY_encrypt(context.get(), encrypted.data(), &size, content_key.reveal().data(),
-                               content_key.size()) == 1,
-              doing);
-  encrypted.resize(size);
-  return encrypted;
-}
-
-namespace {
-
-// KeyTransRecipientInfo (RFC 5652, 6.2.1).
-Bytes transport_info(X509* certificate, ossl::RsaPadding padding, const Secret& content_key) {
-  const Bytes algorithm = padding == ossl::RsaPadding::oaep
-                              ? oaep_algorithm()
-                              : der(kSequence, {der_oid(NID_rsaEncryption), der(kNull, {})});
-  const Bytes key = rsa_encrypted(x509::public_key_of(certificate), padding, content_key);
-  return der(kSequence, {der(kInteger, {kZero}), issuer_and_serial(certificate), algorithm,
-                         der(kOctetString, {key})});
-}
-
-struct Agreed {
-  Bytes point;
-  Secret shared;
-};
-
-Agreed agree(EVP_PKEY* with) {
-  const char* doing = "agree on a key";
-  const ossl::PKeyContext generator(EVP_PKEY_CTX_new_from_pkey(nullptr, with, nullptr));
-  EVP_PKEY* made = nullptr;
-  ossl::check(generator && EVP_PKEY_keygen_init(generator.get()) == 1 &&
-                  EVP_PKEY_keygen(generator.get(), &made) == 1,
-              doing);
-  const ossl::PKey ephemeral(made);
-  const ossl::PKeyContext agreement(EVP_PKEY_CTX_new_from_pkey(nullptr, ephemeral.get(), nullptr));
-  std::size_t size = 0;
-  ossl::check(agreement && EVP_PKEY_derive_init(agreement.get()) == 1 &&
-                  EVP_PKEY_derive_set_peer(agreement.get(), with) == 1 &&
-                  EVP_PKEY_derive(agreement.get(), nullptr, &size) == 1,
-              doing);
-  Bytes shared(size);
-  ossl::check(EVP_PKEY_derive(agreement.get(), shared.data(), &size) == 1, doing);
-  return {ossl::public_key_bits(ephemeral.get()), Secret::take(std::move(shared))};
-}
-
-// KeyAgreeRecipientInfo with an ephemeral key (RFC 5753, 3.1.1).
-Bytes agreement_info(X509* certificate, const Secret& content_key) {
-  const KeyWrap& wrap = *key_wrap(NID_id_aes256_wrap);
-  const Bytes wrap_algorithm = der_algorithm(wrap.nid);
-  const Agreed agreed = agree(x509::public_key_of(certificate));
-  const Secret wrapping =
-      key_encryption_key(agreed.shared, ossl::digest_named("sha256"),
-                         shared_info(wrap_algorithm, std::nullopt, wrap.key_size), wrap.key_size);
-  const Bytes wrapped = wrap_key(wrap, wrapping, content_key);
-  const Bytes originator = der(kContext1, {der_algorithm(NID_X9_62_id_ecPublicKey),
-                                           der(kBitString, {kZero, ByteView(agreed.point)})});
-  const Bytes algorithm =
-      der(kSequence, {der_oid(NID_dhSinglePass_stdDH_sha256kdf_scheme), wrap_algorithm});
-  const Bytes key = der(kSequence, {issuer_and_serial(certificate), der(kOctetString, {wrapped})});
-  return der(kContext1, {der(kInteger, {kThree}), der(kContext0, {originator}), algorithm,
-                         der(kSequence, {key})});
-}
-
-// A SET OF is sorted in DER (X.690, 11.6); so no order tells who was named first.
 Bytes recipients_set(const Encryption& encryption, const Secret& content_key, bool& only_rsa) {
+  const ossl::DigestType& sha256 = ossl::digest_named("sha256");
+  const ossl::RsaEncryption how{encryption.rsa_padding, &sha256, &sha256};
   std::vector<Bytes> infos;
   for (const ossl::Certificate& certificate : encryption.recipients) {
     const bool rsa =
         ossl::algorithm_of(x509::public_key_of(certificate.get())) == KeyAlgorithm::rsa;
     only_rsa &= rsa;
-    infos.push_back(rsa ? transport_info(certificate.get(), encryption.rsa_padding, content_key)
+    infos.push_back(rsa ? transport_info(certificate.get(), how, content_key)
                         : agreement_info(certificate.get(), content_key));
   }
-  std::sort(infos.begin(), infos.end());
-  Bytes content;
-  for (const Bytes& info : infos) append(content, info);
-  return der(kSet, {content});
+  return recipient_infos(std::move(infos));
 }
 
 // ---- The message around the content, whose length nobody knows before its end.
@@ -167,9 +71,7 @@ struct Frame {
 
 Frame make_frame(const Encryption& encryption) {
   const ContentCipher& cipher = *encryption.cipher;
-  Frame frame{{&cipher, random_bytes(cipher.iv_size), cipher.authenticated ? kTagSize : 0},
-              Secret::take(random_bytes(cipher.key_size)),
-              {}};
+  Frame frame{fresh_settings(cipher), fresh_key(cipher), {}};
   bool only_rsa = true;
   const Bytes recipients = recipients_set(encryption, frame.key, only_rsa);
   const bool version_0 = only_rsa || cipher.authenticated;  // RFC 5652, 6.1; RFC 5083, 2.1
@@ -298,6 +200,29 @@ void check_recipients(const Frame& frame, const Written& written, const Encrypti
 }
 
 }  // namespace
+
+CipherSettings fresh_settings(const ContentCipher& cipher) {
+  return {&cipher, random_bytes(cipher.iv_size), cipher.authenticated ? kTagSize : 0};
+}
+
+Secret fresh_key(const ContentCipher& cipher) {
+  return Secret::take(random_bytes(cipher.key_size));
+}
+
+Bytes envelop(ByteView content, const CipherSettings& settings, const Secret& key,
+              std::vector<Bytes> infos) {
+  CipherStream stream(Direction::encrypt, settings, key);
+  Bytes encrypted(content.size() + kLargestBlock);
+  std::size_t size = stream.update(content, encrypted.data());
+  const auto last = stream.finish(encrypted.data() + size);
+  ossl::check(last.has_value(), "end the content's cipher");
+  encrypted.resize(size + *last);
+  const Bytes encrypted_content = der(
+      kSequence, {der_oid(NID_pkcs7_data), der_cipher(settings), der(context_tag(0), {encrypted})});
+  const Bytes data = der(
+      kSequence, {der(kInteger, {kZero}), recipient_infos(std::move(infos)), encrypted_content});
+  return der(kSequence, {der_oid(NID_pkcs7_enveloped), der(kContext0, {data})});
+}
 
 void check_recipient(X509* certificate, std::time_t time, std::string_view name) {
   const auto refuse = [&](const std::string& cause) {

@@ -25,13 +25,18 @@ struct Encryption {
 // messages call it.
 void check_recipient(X509* certificate, std::time_t time, std::string_view name);
 
-// A key, encrypted for an RSA key: PKCS#1 v1.5, or OAEP with SHA-256 for both (RFC 8017, 7).
-Bytes rsa_encrypted(EVP_PKEY* key, ossl::RsaPadding padding, const Secret& content_key);
-
 // Writes the message for a content, BER. Then reads the file from its start: recipients as asked,
 // and the content, decrypted again with the key that is still at hand, as it was read. Throws
 // unsupported for a content above 64 GiB with GCM, which may not encrypt more (SP
 // 800-38D, 5.2.1.1).
 void encrypt(const Encryption& encryption, const Content& content, NewFile& file);
+
+// A small content as a ContentInfo with EnvelopedData, DER, by a cipher that is not authenticated:
+// for RSA keys only, whose recipient infos were made for the same key (recipient_infos.h).
+Bytes envelop(ByteView content, const CipherSettings& settings, const Secret& key,
+              std::vector<Bytes> infos);
+// Fresh from the random number generator.
+CipherSettings fresh_settings(const ContentCipher& cipher);
+Secret fresh_key(const ContentCipher& cipher);
 
 }  // namespace hsmith::cms

@@ -4,11 +4,12 @@
 #include <array>
 #include <fmt/format.h>
 #include <openssl/rand.h>
-#include <openssl/rsa.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
+#include "src/ossl/rsa_encryption.h"
+#include "src/recovery/envelope.h"
 #include "src/x509/certificate.h"
 #include "src/x509/path.h"
 
@@ -41,27 +42,6 @@ std::string state_of(const std::string& reason) {
   return "unverifiable";
 }
 
-Bytes encrypted(EVP_PKEY* key, const ossl::RsaEncryption& how, ByteView nonce) {
-  const ossl::PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  const bool oaep = how.padding == ossl::RsaPadding::oaep;
-  const int padding = oaep ? RSA_PKCS1_OAEP_PADDING : RSA_PKCS1_PADDING;
-  ossl::check(context && EVP_PKEY_encrypt_init(context.get()) == 1 &&
-                  EVP_PKEY_CTX_set_rsa_padding(context.get(), padding) == 1,
-              "encrypt a nonce");
-  if (oaep) {
-    ossl::check(EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), how.digest->md()) == 1 &&
-                    EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), how.mgf1->md()) == 1,
-                "encrypt a nonce");
-  }
-  Bytes ciphertext(static_cast<std::size_t>(EVP_PKEY_get_size(key)));
-  std::size_t size = ciphertext.size();
-  ossl::check(
-      EVP_PKEY_encrypt(context.get(), ciphertext.data(), &size, nonce.data(), nonce.size()) == 1,
-      "encrypt a nonce");
-  ciphertext.resize(size);
-  return ciphertext;
-}
-
 }  // namespace
 
 AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now) {
@@ -83,18 +63,6 @@ AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now) {
   return {state_of(problem.reason), problem.subject + ": " + problem.reason};
 }
 
-ossl::RsaEncryption encryption_of(const std::string& ability) {
-  ossl::RsaEncryption how;
-  if (ability == kPkcs1) {
-    how.padding = ossl::RsaPadding::pkcs1;
-    return how;
-  }
-  how.padding = ossl::RsaPadding::oaep;
-  how.digest = &ossl::digest_named(ability == kOaepSha256 ? "sha256" : "sha1");
-  how.mgf1 = how.digest;
-  return how;
-}
-
 std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key) {
   EVP_PKEY* public_key = x509::public_key_of(certificate);
   std::vector<std::string> abilities;
@@ -102,7 +70,7 @@ std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key) {
     std::array<unsigned char, 32> nonce;
     ossl::check(RAND_bytes(nonce.data(), nonce.size()) == 1, "make a nonce");
     const ossl::RsaEncryption how = encryption_of(ability);
-    const Bytes ciphertext = encrypted(public_key, how, nonce);
+    const Bytes ciphertext = ossl::rsa_encrypt(public_key, how, nonce);
     try {
       const auto opened = key.decrypt_key(how, ciphertext, nonce.size());
       if (opened.good && equal(opened.key.reveal(), nonce)) abilities.emplace_back(ability);

@@ -59,7 +59,7 @@ std::string problem_of(Archive& archive, const Expected& expected, const KeyRow&
   std::sort(terms.begin(), terms.end());
   if (terms != terms_of(parsed.get()))
     return "what it is found by is not what its certificate says";
-  const std::size_t recipients = read_envelope(key.blob, "its blob").recipients.size();
+  const std::size_t recipients = read_envelope(key.blob, "its blob").data.recipients.size();
   if (recipients != key.agents.size())
     return fmt::format("its blob has {} recipients, and {} agents are recorded", recipients,
                        key.agents.size());

@@ -5,7 +5,9 @@
 #include <openssl/cms.h>
 
 #include "src/base/error.h"
+#include "src/base/text.h"
 #include "src/cms/content_info.h"
+#include "src/cms/der.h"
 #include "src/cms/sign.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
@@ -28,7 +30,7 @@ void add_once(std::vector<ossl::Certificate>& all, ossl::Certificate certificate
 }
 
 // The attribute's OCTET STRING from the one signer info.
-Bytes certificate_hash(ByteView ber, const std::string& input) {
+Bytes certificate_hash(ByteView ber, std::string_view input) {
   const cms::Cms message = cms::decode(ber, input);
   STACK_OF(CMS_SignerInfo)* signers = CMS_get0_SignerInfos(message.get());
   const ossl::Asn1Object oid(OBJ_txt2obj(kCertificateHash, 1));
@@ -38,39 +40,19 @@ Bytes certificate_hash(ByteView ber, const std::string& input) {
   if (value == nullptr) {
     throw Error(Kind::malformed,
                 fmt::format("read {}: it is no recovery blob: the signed attribute {} is missing",
-                            input, kCertificateHash));
+                            quoted(input), kCertificateHash));
   }
   return to_bytes(
       {ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))});
 }
 
-// The length octets of DER (X.690, 8.1.3).
-Bytes wrapped(unsigned char tag, ByteView content) {
-  Bytes der{tag};
-  if (content.size() < 0x80) {
-    der.push_back(static_cast<unsigned char>(content.size()));
-  } else {
-    Bytes length;
-    for (std::size_t rest = content.size(); rest != 0; rest >>= 8)
-      length.insert(length.begin(), static_cast<unsigned char>(rest));
-    der.push_back(static_cast<unsigned char>(0x80 | length.size()));
-    der.insert(der.end(), length.begin(), length.end());
-  }
-  der.insert(der.end(), content.begin(), content.end());
-  return der;
-}
-
 // The content is the stored ContentInfo, or the EnvelopedData alone.
-Bytes content_info_in(const Bytes& content, const std::string& input) {
+Bytes content_info_in(const Bytes& content, std::string_view input) {
   cms::check_ber(content, input);
   const cms::Element whole = cms::Reader(content, input).next();
   if (cms::Reader(whole, input).tag() == cms::kOid) return content;
-  static constexpr unsigned char kEnvelopedData[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
-                                                     0xf7, 0x0d, 0x01, 0x07, 0x03};
-  Bytes inside(std::begin(kEnvelopedData), std::end(kEnvelopedData));
-  const Bytes explicit_content = wrapped(0xa0, content);
-  inside.insert(inside.end(), explicit_content.begin(), explicit_content.end());
-  return wrapped(cms::kSequence, inside);
+  const Bytes data = cms::der(cms::context_tag(0) | cms::kConstructed, {content});
+  return cms::der(cms::kSequence, {cms::der_oid(NID_pkcs7_enveloped), data});
 }
 
 }  // namespace
@@ -103,14 +85,15 @@ Bytes make_blob(Archive& archive, const KeyRow& key, const BlobSigner& signer) {
   return made;
 }
 
-RecoveryBlob read_blob(ByteView content, const std::string& input) {
+RecoveryBlob read_blob(ByteView content, std::string_view input) {
   const auto message = cms::verify_message(content, nullptr, {}, cms::WeakDigest::accept, input);
   if (message.signatures.size() != 1 || !message.content)
-    throw Error(Kind::malformed, fmt::format("read {}: a recovery blob has one signer", input));
+    throw Error(Kind::malformed,
+                fmt::format("read {}: a recovery blob has one signer", quoted(input)));
   const cms::Signature& signature = message.signatures.front();
   if (!signature.verifies) {
-    throw Error(Kind::mismatch, fmt::format("read {}: its signature does not verify: {}", input,
-                                            signature.problem));
+    throw Error(Kind::mismatch, fmt::format("read {}: its signature does not verify: {}",
+                                            quoted(input), signature.problem));
   }
   RecoveryBlob blob;
   blob.signer = signature.signer;
@@ -123,7 +106,7 @@ RecoveryBlob read_blob(ByteView content, const std::string& input) {
   if (!blob.user) {
     throw Error(Kind::mismatch,
                 fmt::format("read {}: the certificate that its attribute {} names is not in it",
-                            input, kCertificateHash));
+                            quoted(input), kCertificateHash));
   }
   blob.envelope = read_envelope(content_info_in(*message.content, input), input);
   blob.sha256 = sha256_of(content);
@@ -131,7 +114,7 @@ RecoveryBlob read_blob(ByteView content, const std::string& input) {
 }
 
 void require_officer(const RecoveryBlob& blob, std::span<const ossl::Certificate> officers,
-                     const std::string& input) {
+                     std::string_view input) {
   for (const auto& officer : officers) {
     if (blob.signer_certificate &&
         x509::same_certificate(officer.get(), blob.signer_certificate.get())) {
@@ -140,13 +123,13 @@ void require_officer(const RecoveryBlob& blob, std::span<const ossl::Certificate
   }
   throw Error(Kind::refused, fmt::format("recover from {}: it is signed by {}, who is not an "
                                          "officer that is trusted here",
-                                         input, blob.signer))
+                                         quoted(input), blob.signer))
       .hint("name the officer's certificate with --officer-cert, or in [recover] officers");
 }
 
-X509* certificate_of(const RecoveryBlob& blob, const Recipient& recipient) {
+X509* certificate_of(const RecoveryBlob& blob, const cms::Recipient& recipient) {
   for (const auto& certificate : blob.others) {
-    if (is_for(recipient, certificate.get())) return certificate.get();
+    if (cms::names(recipient.name, certificate.get())) return certificate.get();
   }
   return nullptr;
 }

@@ -35,15 +35,15 @@ struct RecoveryBlob {
 
 // Reads a blob in each of its encodings: the envelope as a ContentInfo in id-data, as EnvelopedData
 // in an OCTET STRING. Its signature is verified, and SHA-1 of the user's certificate must be its
-// attribute 21.16; whether the signer is an officer is for require_officer(). Throws malformed,
-// mismatch.
-RecoveryBlob read_blob(ByteView content, const std::string& input);
+// attribute 21.16; whether the signer is an officer is for require_officer(). `input` is the file's
+// name, here and below. Throws malformed, mismatch.
+RecoveryBlob read_blob(ByteView content, std::string_view input);
 
 // Throws refused unless the blob was signed by one of the officers' certificates.
 void require_officer(const RecoveryBlob& blob, std::span<const ossl::Certificate> officers,
-                     const std::string& input);
+                     std::string_view input);
 
 // The certificate of a recipient among those that came with the blob; nullptr when it is not there.
-X509* certificate_of(const RecoveryBlob& blob, const Recipient& recipient);
+X509* certificate_of(const RecoveryBlob& blob, const cms::Recipient& recipient);
 
 }  // namespace hsmith::recovery

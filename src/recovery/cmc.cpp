@@ -145,7 +145,7 @@ ArchivedKey read_archived_key_attribute(const CmcMessage& message, const Bytes& 
                 fmt::format("read {}: the archived key is not the one whose hash was signed {}",
                             input, wrong));
   }
-  key.envelope = read_envelope(key.content_info, input);
+  key.envelope = read_envelope(key.content_info, "the archived key");
   return key;
 }
 

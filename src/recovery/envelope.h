@@ -1,14 +1,16 @@
 // The envelope around an archived key: CMS EnvelopedData (RFC 5652, 6) to several agents.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "src/base/bytes.h"
 #include "src/base/secret.h"
+#include "src/cms/enveloped_data.h"
 #include "src/ossl/handles.h"
+#include "src/ossl/remote_key.h"
 
 namespace hsmith::recovery {
 
@@ -21,34 +23,24 @@ struct EnvelopeTo {
 // Encrypts with AES-256-CBC under a fresh key, that key to each recipient. ContentInfo, DER.
 Bytes make_envelope(ByteView plaintext, std::span<const EnvelopeTo> to);
 
-// One KeyTransRecipientInfo.
-struct Recipient {
-  std::string issuer;  // RFC 4514; "" when it is named by its key identifier
-  Bytes issuer_der;
-  Bytes serial;          // INTEGER's content
-  Bytes key_identifier;  // or this
-  std::string ability;   // how the key is encrypted, in archive.h's words
-  Bytes encrypted_key;
-};
-
 struct Envelope {
-  std::vector<Recipient> recipients;
-  int cipher = 0;  // OpenSSL's number: AES-128, -192, -256 in CBC, or 3DES
-  Bytes iv;
-  Bytes ciphertext;
+  std::shared_ptr<const Bytes> content_info;  // what `data` has views of
+  cms::EnvelopedData data;                    // with a cipher in CBC
 };
 
-// Throws malformed; unsupported for ciphers, recipients and paddings that are none of these, OAEP
-// with absent parameters included.
-Envelope read_envelope(ByteView content_info, const std::string& input);
+// `input` is a file's name, or what it is called in messages. Throws malformed; unsupported for
+// ciphers that hsmith does not have, GCM among them. What is wrong with one recipient stands there.
+Envelope read_envelope(ByteView content_info, std::string_view input);
 
-// True when the recipient is this certificate, by issuer and serial number or key identifier.
-bool is_for(const Recipient& recipient, X509* certificate);
+// How a recipient's key is encrypted, in archive.h's words; "" when it is in none of these ways.
+std::string ability_of(const cms::Recipient& recipient);
+// What undoes an ability.
+ossl::RsaEncryption encryption_of(std::string_view ability);
 
-// How long the content's key must be, in bytes.
-std::size_t content_key_size(const Envelope& envelope);
-// Undoes the content's encryption. CBC: a wrong key may go unnoticed here; what comes out must be
-// proved. Throws malformed when the padding is none.
-Secret open_envelope(const Envelope& envelope, const Secret& content_key);
+// Undoes the recipient's encryption with its key, then the content's. CBC: a wrong key may go
+// unnoticed here; what comes out must be proved. Throws decryption_failed, and what the recipient's
+// `refusal` is.
+Secret open_envelope(const Envelope& envelope, const cms::Recipient& recipient,
+                     ossl::RemoteKey& key, std::string_view input);
 
 }  // namespace hsmith::recovery

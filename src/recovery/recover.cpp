@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
-#include "src/recovery/agents.h"
+#include "src/base/text.h"
 #include "src/recovery/private_key_blob.h"
 #include "src/x509/certificate.h"
 #include "src/x509/chain.h"
@@ -11,19 +11,24 @@
 
 namespace hsmith::recovery {
 
-ossl::PKey open_blob(const RecoveryBlob& blob, const Recipient& recipient, ossl::RemoteKey& agent,
-                     const std::string& input) {
-  const ossl::DecryptedKey content_key = agent.decrypt_key(
-      encryption_of(recipient.ability), recipient.encrypted_key, content_key_size(blob.envelope));
-  EVP_PKEY* expected = x509::public_key_of(blob.user.get());
+ossl::PKey open_blob(const RecoveryBlob& blob, const cms::Recipient& recipient,
+                     ossl::RemoteKey& agent, std::string_view input) {
+  const auto changed = [&] {
+    return Error(Kind::mismatch,
+                 fmt::format("recover from {}: what comes out is not the key of its certificate: "
+                             "the blob was changed, or is not for this agent",
+                             quoted(input)));
+  };
   try {
-    const Secret plaintext = open_envelope(blob.envelope, content_key.key);
-    return read_archived_key(plaintext.reveal(), expected, input);
-  } catch (const Error&) {
-    throw Error(Kind::mismatch,
-                fmt::format("recover from {}: what comes out is not the key of its certificate: "
-                            "the blob was changed, or is not for this agent",
-                            input));
+    const Secret plaintext = open_envelope(blob.envelope, recipient, agent, input);
+    return read_archived_key(plaintext.reveal(), x509::public_key_of(blob.user.get()),
+                             quoted(input));
+  } catch (const Error& error) {
+    if (error.kind() == Kind::decryption_failed || error.kind() == Kind::malformed ||
+        error.kind() == Kind::mismatch) {
+      throw changed();
+    }
+    throw;
   }
 }
 

@@ -12,8 +12,8 @@ namespace hsmith::recovery {
 // Undoes the recipient's encryption with the agent's key, then the content's, and proves that what
 // comes out is the key of the blob's certificate: an envelope does not say when it was changed, and
 // a wrong padding is not told apart from a wrong key. Throws mismatch.
-ossl::PKey open_blob(const RecoveryBlob& blob, const Recipient& recipient, ossl::RemoteKey& agent,
-                     const std::string& input);
+ossl::PKey open_blob(const RecoveryBlob& blob, const cms::Recipient& recipient,
+                     ossl::RemoteKey& agent, std::string_view input);
 
 // The key with its certificate and the chain, as far as the blob has it, for PKCS#12.
 Pfx pfx_of(const RecoveryBlob& blob, ossl::PKey key);
