@@ -24,6 +24,16 @@ std::string url_of(const Context& context, const ArchiveOptions& options) {
   return std::string(kSqlite) + (context.environment.state_folder / "archive.db").string();
 }
 
+// What comes after a change that stays.
+void or_done_anyway(const std::string& lack, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("it is done, but {}: {}", lack, error.what()))
+        .hint("run the command again when that is mended: what is done is not done twice");
+  }
+}
+
 std::filesystem::path seen_file(const Context& context, const recovery::Archive& archive) {
   return context.environment.state_folder / "archives" / file_name_for(archive.settings.id);
 }
@@ -118,9 +128,11 @@ recovery::Archive open_archive(Context& context, const ArchiveOptions& options,
 
 void remember_archive(const Context& context, const recovery::Archive& archive) {
   const auto file = seen_file(context, archive);
-  make_private_folder(file.parent_path());
   const std::string text = fmt::format("{} {}\n", archive.last_seal, archive.last_hash);
-  write_file(file.string(), as_bytes(text), kPrivateFile, Replace::yes);
+  or_done_anyway("the newest seal is not kept in " + quoted(file.string()), [&] {
+    make_private_folder(file.parent_path());
+    write_file(file.string(), as_bytes(text), kPrivateFile, Replace::yes);
+  });
 }
 
 SealKey open_seal_key(Context& context, const ArchiveOptions& options, X509* seal_certificate) {
@@ -161,7 +173,9 @@ void in_audit(Context& context, const std::string& archive, const Json& facts,
     }
     throw;
   }
-  entry({{"event", "done"}});
+  or_done_anyway(context.command + " is not on record as done", [&] {
+    entry({{"event", "done"}});
+  });
 }
 
 void change_settings(Context& context, const ArchiveOptions& options, recovery::Archive& archive,

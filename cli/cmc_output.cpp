@@ -46,7 +46,7 @@ void add_archived_key(Outcome& outcome, const recovery::ArchivedKey& key) {
     if (recipient.name.issuer.empty()) {
       one["key_identifier"] = hex(recipient.name.key_identifier);
     } else {
-      one["issuer"] = json_text(cms::issuer_text(recipient.name));
+      one["issuer"] = json_text(cms::issuer_text(recipient));
       one["serial"] = hex(recipient.name.serial);
     }
     add_line(outcome.text, "  encrypted to", cms::name_text(recipient.name));

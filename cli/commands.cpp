@@ -11,6 +11,8 @@ void add_archive_find(Arguments& command, Context& context);
 void add_archive_get(Arguments& command, Context& context);
 void add_archive_init(Arguments& command, Context& context);
 void add_archive_officer(Arguments& command, Context& context);
+void add_archive_receipt(Arguments& command, Context& context);
+void add_archive_rekey(Arguments& command, Context& context);
 void add_archive_restore(Arguments& command, Context& context);
 void add_archive_set(Arguments& command, Context& context);
 void add_archive_status(Arguments& command, Context& context);
@@ -235,6 +237,9 @@ constexpr Command kCommands[] = {
     {"archive", "add", "Archive the keys of PKCS#12 files", add_archive_add},
     {"archive", "find", "Find archived keys", add_archive_find},
     {"archive", "get", "Export a key's recovery blob, signed by an officer", add_archive_get},
+    {"archive", "receipt", "Verify an agent's receipt, and enter it into the log",
+     add_archive_receipt},
+    {"archive", "rekey", "Give archived keys more agents, opening none", add_archive_rekey},
     {"archive", "status", "Show an archive's settings and counts", add_archive_status},
     {"archive", "verify", "Verify every seal and every row of an archive", add_archive_verify},
     {"archive", "backup", "Copy an archive, and verify the copy", add_archive_backup},

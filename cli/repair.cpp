@@ -269,8 +269,9 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   if (request && !made_key) return repair_request(token, entry);
   if (operation == "key generate" && fact(entry, "use") == "wrap")
     return repair_wrapping_key(token, entry);
-  if (operation == "key generate" || operation == "key import" || operation == "key restore" ||
-      request)
+  const bool imported = operation == "key import" || operation == "key restore" ||
+                        (operation == "recover" && made_key);
+  if (operation == "key generate" || imported || request)
     return repair_generation(token, entry, context);
   if (operation == "ca init") return repair_authority(token, entry, context);
   if (operation == "ca renew") return repair_renewal(token, entry, context);
@@ -279,7 +280,7 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   if (operation == "key delete" || operation == "request cancel" ||
       (operation == "cert retire" && deleted_key))
     return repair_deletion(token, entry, context);
-  if (operation == "request complete" || operation == "cert install")
+  if (operation == "request complete" || operation == "cert install" || operation == "recover")
     return repair_installation(token, entry);
   if (operation == "chain install") return repair_chain(token, entry, context);
   if (operation == "cert repair") return repair_links(token, entry);

@@ -7,6 +7,7 @@
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/x509/certificate.h"
+#include "tokens/matching.h"
 #include "tokens/quirks.h"
 #include "tokens/reading.h"
 
@@ -78,20 +79,11 @@ const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
   EVP_PKEY* wanted = X509_get0_pubkey(certificate);
   if (wanted == nullptr)
     throw Error(Kind::malformed, fmt::format("read {}: its public key is of no known kind", name));
-  std::vector<const Key*> hits;
-  std::vector<std::string> uris;
-  for (const Key& key : inventory.private_keys) {
-    uris.push_back(key.uri);
-    ossl::PKey half;
-    try {
-      half = public_key_of(inventory, key);
-    } catch (const Error&) {  // a key whose public half nobody knows cannot be the one
-      continue;
-    }
-    if (ossl::same_public_key(half.get(), wanted)) hits.push_back(&key);
-  }
+  const std::vector<const Key*> hits = keys_with(inventory, wanted);
   if (hits.size() == 1) return *hits.front();
+  std::vector<std::string> uris;
   if (hits.empty()) {
+    for (const Key& key : inventory.private_keys) uris.push_back(key.uri);
     throw Error(Kind::mismatch,
                 fmt::format("find the key of {}: no private key on the token has its public key "
                             "(sha1 {})",
@@ -99,7 +91,6 @@ const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
         .hint("the certificate belongs to a key elsewhere; keys here: hsmith key list")
         .candidates(std::move(uris));
   }
-  uris.clear();
   for (const Key* key : hits) uris.push_back(key->uri);
   throw Error(
       Kind::ambiguous,

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <map>
 
-#include "cli/archive_access.h"
+#include "cli/agents.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -36,23 +36,14 @@ Coverage look(recovery::Archive& archive, const Bytes& without) {
   return coverage;
 }
 
-Bytes agent_named(recovery::Archive& archive, const Coverage& coverage, const std::string& id) {
-  std::vector<Bytes> hits;
-  for (const auto& [agent, keys] : coverage.keys) {
-    const bool named = id.size() >= 8 && hex(agent).starts_with(lower(id));
-    const auto certificate = recovery::checked_certificate(archive, agent);
-    if (named || x509::certificate_facts(certificate.get()).subject == id) hits.push_back(agent);
-  }
-  if (hits.size() == 1) return hits.front();
-  throw Error(hits.empty() ? Kind::not_found : Kind::ambiguous,
-              fmt::format("find the agent {}: {} match", quoted(id), hits.size()))
-      .hint("name it by its id: hsmith archive coverage");
-}
-
 Outcome run(const Options& options, Context& context) {
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
-  const Bytes without =
-      options.without.empty() ? Bytes{} : agent_named(archive, look(archive, {}), options.without);
+  Bytes without;
+  if (!options.without.empty()) {
+    std::vector<Bytes> agents;
+    for (const auto& [agent, keys] : look(archive, {}).keys) agents.push_back(agent);
+    without = find_agent(archive, agents, options.without);
+  }
   const Coverage coverage = look(archive, without);
   const recovery::Trust trust = trust_of(context, archive);
   Outcome outcome;

@@ -1,16 +1,17 @@
 // hsmith archive get: a key's recovery blob, signed by an officer.
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include "cli/archive_search.h"
+#include "cli/challenges.h"
 #include "cli/commands.h"
+#include "cli/officer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/recovery/blob.h"
 #include "src/x509/certificate.h"
-#include "tokens/certificates.h"
-#include "tokens/token_key.h"
+#include "src/x509/crl.h"
 
 namespace hsmith::cli {
 namespace {
@@ -25,42 +26,48 @@ struct Options {
   bool all = false;
 };
 
-struct Signer {
-  tokens::OpenToken token;
-  std::shared_ptr<ossl::RemoteKey> key;
-  ossl::Certificate certificate;
-};
-
-// Which officer of the archive the token's key is.
-const recovery::Officer& officer_of(const recovery::Archive& archive, X509* certificate) {
-  const Bytes sha256 = recovery::sha256_of(x509::certificate_der(certificate));
-  for (const auto& officer : archive.settings.officers) {
-    if (equal(officer.certificate, sha256)) return officer;
-  }
-  throw Error(Kind::refused, fmt::format("export a key: {} is not an officer of the archive",
-                                         x509::certificate_facts(certificate).subject))
-      .hint("officers: hsmith archive officer list");
-}
-
-Signer open_officer(Context& context, const std::string& name) {
-  const tokens::Selector selector = tokens::parse_selector(name);
-  Signer signer;
-  signer.token = open_for_user(context, pkcs11::Access::read_only, &selector);
-  const tokens::Key key = tokens::find_one(signer.token, selector);
-  signer.certificate = x509::certificate_from_der(
-      tokens::certificate_in_service(tokens::take_inventory(signer.token), key).der,
-      "the officer's certificate");
-  signer.key = tokens::remote_key(signer.token, key);
-  return signer;
-}
-
 void check_subject(const recovery::Officer& officer, const Found& found) {
-  const std::string subject = x509::certificate_facts(found.certificate.get()).subject;
-  if (fnmatch(officer.subjects.c_str(), subject.c_str(), FNM_CASEFOLD) == 0) return;
+  if (may_export(officer, found.certificate.get())) return;
   throw Error(Kind::refused,
               fmt::format("export the key of {}: the officer may export the keys of {} only "
                           "(CERTSRV_E_RESTRICTEDOFFICER 0x80094009)",
-                          subject, quoted(officer.subjects)));
+                          x509::certificate_facts(found.certificate.get()).subject,
+                          quoted(officer.subjects)));
+}
+
+// Whether a list of its issuer revokes the certificate because somebody else may have the key.
+bool is_compromised(recovery::Archive& archive, const recovery::Trust& trust, const Found& found) {
+  X509* user = found.certificate.get();
+  std::vector<ossl::Certificate> issuers = recovery::checked_certificates(archive, found.row.chain);
+  for (const auto& anchor : trust.anchors) issuers.push_back(ossl::share(anchor.get()));
+  const auto is_issuers = [&](X509_CRL* crl) {
+    return std::any_of(issuers.begin(), issuers.end(), [&](const auto& issuer) {
+      return X509_check_issued(issuer.get(), user) == X509_V_OK &&
+             x509::signed_crl(crl, issuer.get());
+    });
+  };
+  return std::any_of(trust.crls.begin(), trust.crls.end(), [&](const auto& crl) {
+    const auto revoked = x509::revocation_in(crl.get(), user);
+    return revoked && revoked->find("Compromise") != std::string::npos && is_issuers(crl.get());
+  });
+}
+
+// A compromised key is never used again; old data may have to be read with it.
+void check_compromised(const Options& options, Context& context, recovery::Archive& archive,
+                       const std::vector<Found>& found) {
+  const recovery::Trust trust = trust_of(context, archive);
+  for (const Found& one : found) {
+    if (!is_compromised(archive, trust, one)) continue;
+    const auto facts = x509::certificate_facts(one.certificate.get());
+    const std::string what = fmt::format("the key of {}, serial {}", facts.subject, facts.serial);
+    if (options.reason.empty()) {
+      throw Error(
+          Kind::refused,
+          fmt::format("export {}: it is revoked as compromised, and must not be used again", what))
+          .hint("to read old data, say why with --reason");
+    }
+    context.warn(what + " is revoked as compromised: nothing new may be encrypted to it");
+  }
 }
 
 std::string output_of(const Options& options, const Found& found) {
@@ -83,7 +90,8 @@ Outcome run(const Options& options, Context& context) {
   if (options.all) found = search_archive(archive, options.search);
   if (found.empty()) found.push_back(find_one_key(archive, options.search));
   for (const Found& one : found) check_output(output_of(options, one), context.replace());
-  const Signer signer = open_officer(context, options.officer);
+  check_compromised(options, context, archive, found);
+  const OfficerKey signer = open_officer(context, options.officer);
   const auto& officer = officer_of(archive, signer.certificate.get());
   for (const Found& one : found) check_subject(officer, one);
   Outcome outcome;
@@ -100,9 +108,9 @@ Outcome run(const Options& options, Context& context) {
                      {"reason", json_text(options.reason)},
                      {"file", json_text(file)}};
     in_audit(context, archive.store->name(), entry, [&] {
-      const Bytes blob =
-          recovery::make_blob(archive, one.row, {signer.key, signer.certificate.get()});
-      write_file(file, blob, kPrivateFile, context.replace());
+      const recovery::MadeBlob made = recovery::make_blob(archive, one.row, signer.signer());
+      keep_challenge(context, made.blob, made.challenge);
+      write_file(file, made.blob, kPrivateFile, context.replace());
     });
     Json json = found_json(archive, one);
     json["file"] = json_text(file);

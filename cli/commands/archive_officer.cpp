@@ -31,6 +31,18 @@ std::vector<recovery::Officer>::iterator find(recovery::Settings& settings, cons
                       [&](const auto& officer) { return equal(officer.certificate, sha256); });
 }
 
+// Who retrieves does not decrypt.
+void refuse_agent(recovery::Archive& archive, X509* certificate) {
+  for (const auto& agent : archive.settings.agents) {
+    const auto its = recovery::checked_certificate(archive, agent.certificate);
+    if (!ossl::same_public_key(x509::public_key_of(certificate), x509::public_key_of(its.get())))
+      continue;
+    throw Error(Kind::refused, fmt::format("add the officer {}: the key is an agent's, and nobody "
+                                           "may be both (CERTSRV_E_ROLECONFLICT 0x80094008)",
+                                           x509::certificate_facts(certificate).subject));
+  }
+}
+
 Outcome add(const Options& options, Context& context) {
   const auto certificate =
       x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
@@ -42,6 +54,7 @@ Outcome add(const Options& options, Context& context) {
   if (find(*change.settings, sha256) != change.settings->officers.end())
     throw Error(Kind::exists, fmt::format("add the officer {}: is one already",
                                           x509::certificate_facts(certificate.get()).subject));
+  refuse_agent(archive, certificate.get());
   change.settings->officers.push_back({sha256, options.subjects});
   if (context.options.plan) {
     return planned({{Change::Kind::change,

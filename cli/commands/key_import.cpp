@@ -1,7 +1,8 @@
 // hsmith key import: a private key from a file, not extractable on the token, with its certificate.
+#include "cli/key_import.h"
+
 #include <fmt/format.h>
 
-#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "cli/passwords.h"
@@ -11,8 +12,6 @@
 #include "src/recovery/private_key.h"
 #include "src/x509/certificate.h"
 #include "src/x509/input.h"
-#include "tokens/certificates.h"
-#include "tokens/import.h"
 
 namespace hsmith::cli {
 namespace {
@@ -24,12 +23,7 @@ struct Options {
   std::optional<std::string> password;
 };
 
-struct Input {
-  ossl::PKey key;
-  std::vector<ossl::Certificate> certificates;  // of this key
-};
-
-void keep_own(Input& input, std::vector<ossl::Certificate> all) {
+void keep_own(ImportedKey& input, std::vector<ossl::Certificate> all) {
   for (ossl::Certificate& certificate : all) {
     EVP_PKEY* certified = X509_get0_pubkey(certificate.get());
     if (certified != nullptr && ossl::same_public_key(certified, input.key.get()))
@@ -37,7 +31,7 @@ void keep_own(Input& input, std::vector<ossl::Certificate> all) {
   }
 }
 
-Input read_pkcs12(const Options& options, ByteView content, Context& context) {
+ImportedKey read_pkcs12(const Options& options, ByteView content, Context& context) {
   const std::string name = quoted(options.file);
   const bool open = recovery::pfx_opens_without_password(content, name);
   recovery::Pfx pfx = recovery::read_pfx(
@@ -47,7 +41,7 @@ Input read_pkcs12(const Options& options, ByteView content, Context& context) {
                 fmt::format("import {}: it holds {} private keys", name, pfx.keys.size()))
         .hint("one file, one key: look at it with hsmith pfx show");
   }
-  Input input;
+  ImportedKey input;
   input.key = std::move(pfx.keys.front().key);
   std::vector<ossl::Certificate> all;
   for (auto& entry : pfx.certificates) all.push_back(std::move(entry.certificate));
@@ -55,12 +49,12 @@ Input read_pkcs12(const Options& options, ByteView content, Context& context) {
   return input;
 }
 
-Input read_input(const Options& options, Context& context) {
+ImportedKey read_input(const Options& options, Context& context) {
   const Secret content = Secret::take(read_file(options.file, recovery::kPfxLimit));
   const bool pem = x509::looks_like_pem(content.reveal());
   if (!pem && x509::kind_of_der(content.reveal()) == "a PKCS#12 file")
     return read_pkcs12(options, content.reveal(), context);
-  Input input;
+  ImportedKey input;
   input.key = recovery::read_private_key(content.reveal(), quoted(options.file), [&] {
     return file_password(context, options.password, options.file);
   });
@@ -70,45 +64,7 @@ Input read_input(const Options& options, Context& context) {
   return input;
 }
 
-// What its certificate says, else signing.
-std::set<tokens::Use> uses_of(const Options& options, const Input& input,
-                              const ossl::KeyType& type) {
-  if (!options.use.empty()) return tokens::parse_uses(options.use, type);
-  std::set<tokens::Use> uses;
-  for (const auto& certificate : input.certificates) {
-    for (const std::string& usage :
-         x509::certificate_facts(certificate.get()).extensions.key_usage) {
-      const bool encipherment = usage == "keyEncipherment" || usage == "dataEncipherment";
-      if (encipherment && type.algorithm == ossl::KeyAlgorithm::rsa)
-        uses.insert(tokens::Use::decrypt);
-      if (usage == "keyAgreement" && type.algorithm == ossl::KeyAlgorithm::ec)
-        uses.insert(tokens::Use::derive);
-      if (usage == "digitalSignature" || usage == "nonRepudiation") uses.insert(tokens::Use::sign);
-    }
-  }
-  if (uses.empty()) uses.insert(tokens::Use::sign);
-  return uses;
-}
-
-tokens::KeySpec spec_of(const Options& options, const Input& input) {
-  tokens::check_new_label(options.label);
-  tokens::KeySpec spec;
-  const std::string type = ossl::key_type_name(input.key.get());
-  for (const ossl::KeyType& known : ossl::key_types()) {
-    if (type == known.name) spec.type = &known;
-  }
-  if (spec.type == nullptr) {
-    throw Error(Kind::refused, fmt::format("import {}: keys of type {} are weak or not known",
-                                           quoted(options.file), type))
-        .hint("rsa:2048 and up, ec:p256, p384, p521 and ed25519 can be imported");
-  }
-  spec.label = options.label;
-  spec.uses = uses_of(options, input, *spec.type);
-  spec.id = ossl::key_identifier(input.key.get());
-  return spec;
-}
-
-void check_pairs(const Options& options, const Input& input) {
+void check_pairs(const Options& options, const ImportedKey& input) {
   const ossl::PKey own = ossl::public_key_from_spki(ossl::spki_of(input.key.get()));
   const std::string problem = recovery::pair_problem(input.key.get(), own.get());
   if (!problem.empty())
@@ -118,8 +74,8 @@ void check_pairs(const Options& options, const Input& input) {
 
 Outcome run(const Options& options, Context& context) {
   guard_keys(context);
-  const Input input = read_input(options, context);
-  const tokens::KeySpec spec = spec_of(options, input);
+  const ImportedKey input = read_input(options, context);
+  const tokens::KeySpec spec = import_spec(input, options.label, options.use, quoted(options.file));
   check_pairs(options, input);
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
@@ -135,17 +91,7 @@ Outcome run(const Options& options, Context& context) {
       changes.push_back({Change::Kind::create, "its certificate"});
     return planned(changes);
   }
-  const Json facts{
-      {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
-  const tokens::Key key = undertake(context, token.info, facts, [&](Undertaking& undertaking) {
-    const auto [made, notes] = tokens::import_key(
-        token, spec, input.key.get(),
-        [&](EVP_PKEY* half) { undertaking.know("public_key", hex(ossl::spki_of(half))); });
-    for (const auto& certificate : input.certificates)
-      tokens::install(token, tokens::take_inventory(token), made, certificate.get());
-    for (const std::string& note : notes) context.warn(note);
-    return made;
-  });
+  const tokens::Key key = import_with_certificates(context, token, spec, input);
   context.warn(fmt::format("{} was outside of the token: copies of it may be elsewhere", key.uri));
   Outcome outcome;
   outcome.data = key_json(key);

@@ -36,10 +36,20 @@ void refuse_unusable(const recovery::AgentState& state, X509* certificate) {
 }
 
 // The archive may hold nobody's own key: who has it would open what only agents shall open.
-void refuse_key_of(const recovery::Archive& archive, X509* certificate) {
+void refuse_key_of(recovery::Archive& archive, X509* certificate) {
   if (ossl::same_public_key(x509::public_key_of(certificate),
                             x509::public_key_of(archive.seal_certificate.get()))) {
     throw Error(Kind::refused, "add the agent: its key is the archive's seal key");
+  }
+  for (const auto& officer : archive.settings.officers) {
+    if (ossl::same_public_key(
+            x509::public_key_of(certificate),
+            x509::public_key_of(
+                recovery::checked_certificate(archive, officer.certificate).get()))) {
+      throw Error(Kind::refused,
+                  "add the agent: its key is an officer's, and nobody may be both "
+                  "(CERTSRV_E_ROLECONFLICT 0x80094008)");
+    }
   }
 }
 

@@ -1,8 +1,7 @@
 // hsmith kra remove: no further keys are encrypted to an agent; its certificate stays.
-#include <algorithm>
 #include <fmt/format.h>
 
-#include "cli/archive_access.h"
+#include "cli/agents.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -16,30 +15,14 @@ struct Options {
   std::string id;
 };
 
-// By the start of the certificate's SHA-256, 8 digits or more, or by its subject.
-std::size_t only_agent(recovery::Archive& archive, const std::string& id) {
-  const auto& agents = archive.settings.agents;
-  std::vector<std::size_t> hits;
-  for (std::size_t i = 0; i < agents.size(); ++i) {
-    const auto certificate = recovery::checked_certificate(archive, agents[i].certificate);
-    const bool named = id.size() >= 8 && hex(agents[i].certificate).starts_with(lower(id));
-    if (named || x509::certificate_facts(certificate.get()).subject == id) hits.push_back(i);
-  }
-  if (hits.size() == 1) return hits.front();
-  throw Error(hits.empty() ? Kind::not_found : Kind::ambiguous,
-              fmt::format("remove the agent {}: {} agents match", quoted(id), hits.size()))
-      .hint("an ID is the start of the certificate's SHA-256, 8 digits or more: hsmith kra list");
-}
-
 Outcome run(const Options& options, Context& context) {
   require_named_archive(context, options.archive);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
   recovery::ArchiveChange change;
   change.settings = archive.settings;
   auto& agents = change.settings->agents;
-  const std::size_t index = only_agent(archive, options.id);
-  const Bytes sha256 = agents[index].certificate;
-  agents.erase(agents.begin() + static_cast<ptrdiff_t>(index));
+  const Bytes sha256 = find_agent(archive, agents_of(archive), options.id);
+  std::erase_if(agents, [&](const auto& agent) { return agent.certificate == sha256; });
   const auto certificate = recovery::checked_certificate(archive, sha256);
   const std::string subject = x509::certificate_facts(certificate.get()).subject;
   const std::vector<Change> changes{

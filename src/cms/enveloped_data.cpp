@@ -5,6 +5,8 @@
 
 #include "src/base/text.h"
 #include "src/cms/recipients.h"
+#include "src/ossl/check.h"
+#include "src/x509/name.h"
 
 namespace hsmith::cms {
 namespace {
@@ -68,6 +70,14 @@ void check_authenticated_type(const std::optional<Element>& attributes, const El
 }
 
 }  // namespace
+
+std::string issuer_text(const Recipient& recipient) {
+  const ByteView der = recipient.name.issuer;
+  const unsigned char* at = der.data();
+  const ossl::Name issuer(d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())));
+  ossl::clear_errors();
+  return issuer ? x509::name_text(issuer.get()) : "a damaged name";
+}
 
 EnvelopedData read_enveloped_data(const ContentInfo& message, std::string_view input) {
   const bool authenticated = message.type == ContentType::auth_enveloped_data;

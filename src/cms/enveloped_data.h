@@ -50,6 +50,8 @@ struct EnvelopedData {
 // have, and above 100,000 recipients. What is wrong with one recipient stands in its `refusal`.
 EnvelopedData read_enveloped_data(const ContentInfo& message, std::string_view input);
 
+// The issuer's name in the form of RFC 4514.
+std::string issuer_text(const Recipient& recipient);
 // "issuer CN=..., serial 0a"; "a password", "a shared key".
 std::string recipient_text(const Recipient& recipient);
 

@@ -5,7 +5,8 @@
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 
-#include "src/cms/ber.h"
+#include "src/base/text.h"
+#include "src/cms/content_info.h"
 #include "src/cms/der.h"
 #include "src/cms/key_agreement.h"
 #include "src/ossl/check.h"
@@ -72,10 +73,14 @@ Agreed agree(EVP_PKEY* with) {
 
 }  // namespace
 
+Bytes transport_info(X509* certificate, const ossl::RsaEncryption& how, ByteView encrypted_key) {
+  return der(kSequence, {der(kInteger, {kZero}), issuer_and_serial(certificate), rsa_algorithm(how),
+                         der(kOctetString, {encrypted_key})});
+}
+
 Bytes transport_info(X509* certificate, const ossl::RsaEncryption& how, const Secret& content_key) {
   const Bytes key = ossl::rsa_encrypt(x509::public_key_of(certificate), how, content_key.reveal());
-  return der(kSequence, {der(kInteger, {kZero}), issuer_and_serial(certificate), rsa_algorithm(how),
-                         der(kOctetString, {key})});
+  return transport_info(certificate, how, ByteView(key));
 }
 
 Bytes agreement_info(X509* certificate, const Secret& content_key) {
@@ -100,6 +105,23 @@ Bytes recipient_infos(std::vector<Bytes> infos) {
   Bytes content;
   for (const Bytes& info : infos) content.insert(content.end(), info.begin(), info.end());
   return der(kSet, {content});
+}
+
+Bytes with_recipients(ByteView content_info, std::vector<Bytes> more, std::string_view input) {
+  const ContentInfo info = read_content_info(content_info, input);
+  Reader fields(info.content, quoted(input));
+  Bytes before = to_bytes(fields.take(kInteger, "the version").whole);
+  if (const auto originator = fields.take_if(kContext0))
+    before.insert(before.end(), originator->whole.begin(), originator->whole.end());
+  Reader there(fields.take(kSet, "the recipients"), quoted(input));
+  while (there.more()) more.push_back(to_bytes(there.next().whole));
+  Bytes after;
+  while (fields.more()) {
+    const ByteView next = fields.next().whole;
+    after.insert(after.end(), next.begin(), next.end());
+  }
+  const Bytes data = der(kSequence, {before, recipient_infos(std::move(more)), after});
+  return der(kSequence, {der_oid(NID_pkcs7_enveloped), der(kContext0, {data})});
 }
 
 }  // namespace hsmith::cms

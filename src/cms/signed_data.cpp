@@ -327,16 +327,13 @@ bool names(const SignerName& name, X509* certificate) {
          equal(ByteView(serial).subspan(2), name.serial);
 }
 
-std::string issuer_text(const SignerName& name) {
+std::string name_text(const SignerName& name) {
+  if (name.issuer.empty()) return "key identifier " + hex(name.key_identifier);
   const unsigned char* at = name.issuer.data();
   const ossl::Name issuer(d2i_X509_NAME(nullptr, &at, static_cast<long>(name.issuer.size())));
   ossl::clear_errors();
-  return issuer ? x509::name_text(issuer.get()) : "a damaged name";
-}
-
-std::string name_text(const SignerName& name) {
-  if (name.issuer.empty()) return "key identifier " + hex(name.key_identifier);
-  return fmt::format("issuer \"{}\", serial {}", issuer_text(name), hex(name.serial));
+  return fmt::format("issuer \"{}\", serial {}",
+                     issuer ? x509::name_text(issuer.get()) : "a damaged name", hex(name.serial));
 }
 
 }  // namespace hsmith::cms

@@ -45,8 +45,6 @@ SignedData read_signed_data(const Element& content, std::string_view input);
 // True when `name` names this certificate, byte for byte.
 bool names(const SignerName& name, X509* certificate);
 
-// The issuer's name in the form of RFC 4514.
-std::string issuer_text(const SignerName& name);
 // "issuer CN=..., serial 0a" or "key identifier 0a0b".
 std::string name_text(const SignerName& name);
 

@@ -9,7 +9,6 @@
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/ossl/rsa_encryption.h"
-#include "src/recovery/envelope.h"
 #include "src/x509/certificate.h"
 #include "src/x509/path.h"
 
@@ -36,19 +35,28 @@ std::string unsuitable_because(X509* certificate) {
   return "";
 }
 
-std::string state_of(const std::string& reason) {
-  const std::string text = lower(reason);
-  if (text.find("revoked") != std::string::npos) return "revoked";
-  return "unverifiable";
+// With the codes that Windows has for them.
+AgentState refused_path(const x509::Verdict& verdict) {
+  if (verdict.problems.empty())
+    return {"unverifiable", "no path to an anchor was found (CERT_E_CHAINING 0x800B010A)"};
+  const x509::PathProblem& problem = verdict.problems.front();
+  const std::string text = problem.subject + ": " + problem.reason;
+  if (problem.reason.starts_with("it was revoked"))
+    return {"revoked", text + " (CRYPT_E_REVOKED 0x80092010)"};
+  const bool open = problem.reason.find("revocation list") != std::string::npos;
+  return {"unverifiable", text + (open ? " (CRYPT_E_REVOCATION_OFFLINE 0x80092013)"
+                                       : " (CERT_E_CHAINING 0x800B010A)")};
 }
 
 }  // namespace
 
 AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now) {
   const std::string unsuitable = unsuitable_because(certificate);
-  if (!unsuitable.empty()) return {"unsuitable", unsuitable};
+  if (!unsuitable.empty()) return {"unsuitable", unsuitable + " (CERT_E_WRONG_USAGE 0x800B0110)"};
   const auto facts = x509::certificate_facts(certificate);
-  if (facts.not_after < now) return {"expired", "it expired on " + rfc3339(facts.not_after)};
+  if (facts.not_after < now)
+    return {"expired",
+            "it expired on " + rfc3339(facts.not_after) + " (CERT_E_EXPIRED 0x800B0101)"};
   if (facts.not_before > now)
     return {"not_yet_valid", "it is not valid before " + rfc3339(facts.not_before)};
   x509::PathOptions options;
@@ -58,9 +66,19 @@ AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now) {
   const x509::Verdict verdict =
       x509::verify_path(certificate, trust.untrusted, trust.anchors, options, trust.crls);
   if (verdict.ok) return {"valid", ""};
-  if (verdict.problems.empty()) return {"unverifiable", "no path to an anchor was found"};
-  const x509::PathProblem& problem = verdict.problems.front();
-  return {state_of(problem.reason), problem.subject + ": " + problem.reason};
+  return refused_path(verdict);
+}
+
+ossl::RsaEncryption encryption_of(const std::string& ability) {
+  ossl::RsaEncryption how;
+  if (ability == kPkcs1) {
+    how.padding = ossl::RsaPadding::pkcs1;
+    return how;
+  }
+  how.padding = ossl::RsaPadding::oaep;
+  how.digest = &ossl::digest_named(ability == kOaepSha256 ? "sha256" : "sha1");
+  how.mgf1 = how.digest;
+  return how;
 }
 
 std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key) {

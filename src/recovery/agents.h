@@ -35,4 +35,7 @@ AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now);
 // what it decrypts is not what was encrypted: then it is the key of another certificate.
 std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key);
 
+// How a RemoteKey undoes an ability.
+ossl::RsaEncryption encryption_of(const std::string& ability);
+
 }  // namespace hsmith::recovery

@@ -113,8 +113,9 @@ KeyRow checked_key(Archive& archive, std::int64_t id) {
 Bytes checked_object(Archive& archive, ByteView sha256) {
   auto der = archive.store->object(sha256);
   if (der && equal(sha256_of(*der), sha256)) return std::move(*der);
-  throw Error(Kind::mismatch, fmt::format("read the certificate {} of the archive: {}", hex(sha256),
-                                          der ? "it was changed" : "it is missing"))
+  throw Error(Kind::mismatch,
+              fmt::format("read the certificate {} of the archive: {}", hex(sha256),
+                          der ? "it was changed" : "it is missing (CRYPT_E_NOT_FOUND 0x80092004)"))
       .hint("look at all of it with: hsmith archive verify");
 }
 

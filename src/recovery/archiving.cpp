@@ -10,6 +10,7 @@
 #include "src/recovery/private_key.h"
 #include "src/recovery/private_key_blob.h"
 #include "src/recovery/selection.h"
+#include "src/recovery/valid_agents.h"
 #include "src/x509/certificate.h"
 #include "src/x509/crl.h"
 #include "src/x509/path.h"
@@ -97,18 +98,7 @@ Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool
 }
 
 std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std::time_t now) {
-  std::vector<UsableAgent> usable;
-  std::string others;
-  for (const Agent& agent : archive.settings.agents) {
-    ossl::Certificate certificate = checked_certificate(archive, agent.certificate);
-    const AgentState state = agent_state(certificate.get(), trust, now);
-    if (state.usable()) {
-      usable.push_back({std::move(certificate), agent.abilities.front(), agent.certificate});
-    } else {
-      others += fmt::format("; {} is {}: {}", x509::certificate_facts(certificate.get()).subject,
-                            state.state, state.cause);
-    }
-  }
+  ValidAgents valid = valid_agents(archive, trust, now);
   const auto needed = static_cast<std::size_t>(archive.settings.kras_per_key);
   if (archive.settings.agents.empty()) {
     throw Error(Kind::refused,
@@ -116,11 +106,11 @@ std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std
                 "(CERTSRV_E_KEY_ARCHIVAL_NOT_CONFIGURED 0x8009400A)")
         .hint("add agents with: hsmith kra add");
   }
-  if (usable.size() >= needed) return usable;
+  if (valid.agents.size() >= needed) return std::move(valid.agents);
   throw Error(Kind::refused,
               fmt::format("archive a key: {} recovery agents are valid, {} are needed "
                           "(CERTSRV_E_NO_VALID_KRA 0x8009400B){}",
-                          usable.size(), needed, others))
+                          valid.agents.size(), needed, valid.others))
       .hint("look at them with: hsmith kra list");
 }
 

@@ -16,6 +16,7 @@
 namespace hsmith::recovery {
 namespace {
 
+constexpr unsigned char kExplicit0 = cms::context_tag(0) | cms::kConstructed;
 constexpr const char* kCertificateHash = "1.3.6.1.4.1.311.21.16";  // szOID_ARCHIVED_KEY_CERT_HASH
 
 Bytes sha1_of(X509* certificate) {
@@ -29,21 +30,55 @@ void add_once(std::vector<ossl::Certificate>& all, ossl::Certificate certificate
   all.push_back(std::move(certificate));
 }
 
+// Two numbers that nobody gives out twice (X.667): the arc of UUIDs.
+constexpr const char* kChallengeAttribute = "2.25.225990999418679547552971512246255755213";
+
 // The attribute's OCTET STRING from the one signer info.
-Bytes certificate_hash(ByteView ber, std::string_view input) {
+std::optional<Bytes> signed_octets(ByteView ber, const char* attribute, std::string_view input) {
   const cms::Cms message = cms::decode(ber, input);
   STACK_OF(CMS_SignerInfo)* signers = CMS_get0_SignerInfos(message.get());
-  const ossl::Asn1Object oid(OBJ_txt2obj(kCertificateHash, 1));
+  const ossl::Asn1Object oid(OBJ_txt2obj(attribute, 1));
   const auto* value = static_cast<const ASN1_OCTET_STRING*>(CMS_signed_get0_data_by_OBJ(
       sk_CMS_SignerInfo_value(signers, 0), oid.get(), -3, V_ASN1_OCTET_STRING));
   ossl::clear_errors();
-  if (value == nullptr) {
-    throw Error(Kind::malformed,
-                fmt::format("read {}: it is no recovery blob: the signed attribute {} is missing",
-                            quoted(input), kCertificateHash));
-  }
+  if (value == nullptr) return std::nullopt;
   return to_bytes(
       {ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))});
+}
+
+Bytes certificate_hash(ByteView ber, std::string_view input) {
+  if (auto hash = signed_octets(ber, kCertificateHash, input)) return std::move(*hash);
+  throw Error(Kind::malformed,
+              fmt::format("read {}: it is no recovery blob: the signed attribute {} is missing",
+                          quoted(input), kCertificateHash));
+}
+
+// PKCS#7 v1.5 (RFC 2315, 9.1) has the content itself where CMS has an OCTET STRING, and signs its
+// octets without identifier and length (9.3; RFC 5652, 5.2.1). The same message in the form of CMS,
+// over the same octets; nullopt when it is in that form.
+std::optional<Bytes> as_cms(ByteView ber, std::string_view input) {
+  const cms::ContentInfo info = cms::read_content_info(ber, input);
+  if (info.type != cms::ContentType::signed_data || info.content.tag != cms::kSequence)
+    return std::nullopt;
+  cms::Reader fields(info.content, quoted(input));
+  const cms::Element version = fields.take(cms::kInteger, "the version");
+  const cms::Element digests = fields.take(cms::kSet, "the digests");
+  cms::Reader content(fields.take(cms::kSequence, "the content"), quoted(input));
+  const cms::Element type = content.take(cms::kOid, "the content's type");
+  const auto inner = content.take_if(kExplicit0);
+  if (!inner) return std::nullopt;
+  const cms::Element value = cms::Reader(*inner, quoted(input)).next();
+  if (value.tag != cms::kSequence) return std::nullopt;
+  const Bytes octets = cms::der(kExplicit0, {cms::der(cms::kOctetString, {value.content})});
+  Bytes rest;
+  while (fields.more()) {
+    const ByteView next = fields.next().whole;
+    rest.insert(rest.end(), next.begin(), next.end());
+  }
+  const Bytes data = cms::der(
+      cms::kSequence,
+      {version.whole, digests.whole, cms::der(cms::kSequence, {type.whole, octets}), rest});
+  return cms::der(cms::kSequence, {cms::der_oid(NID_pkcs7_signed), cms::der(kExplicit0, {data})});
 }
 
 // The content is the stored ContentInfo, or the EnvelopedData alone.
@@ -51,13 +86,28 @@ Bytes content_info_in(const Bytes& content, std::string_view input) {
   cms::check_ber(content, input);
   const cms::Element whole = cms::Reader(content, input).next();
   if (cms::Reader(whole, input).tag() == cms::kOid) return content;
-  const Bytes data = cms::der(cms::context_tag(0) | cms::kConstructed, {content});
+  const Bytes data = cms::der(kExplicit0, {content});
   return cms::der(cms::kSequence, {cms::der_oid(NID_pkcs7_enveloped), data});
+}
+
+// The number, to whom the key is encrypted, and in the same ways.
+Bytes challenge_envelope(const KeyRow& key, const std::vector<ossl::Certificate>& agents,
+                         const Secret& number) {
+  const Envelope envelope = read_envelope(key.blob, "the archived key");
+  std::vector<EnvelopeTo> to;
+  for (const cms::Recipient& recipient : envelope.data.recipients) {
+    for (const auto& agent : agents) {
+      const std::string ability = ability_of(recipient);
+      if (cms::names(recipient.name, agent.get()) && !ability.empty())
+        to.push_back({agent.get(), ability});
+    }
+  }
+  return make_envelope(number.reveal(), to);
 }
 
 }  // namespace
 
-Bytes make_blob(Archive& archive, const KeyRow& key, const BlobSigner& signer) {
+MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer) {
   const ossl::Certificate user = checked_certificate(archive, key.certificate);
   std::vector<ossl::Certificate> all;
   add_once(all, ossl::share(user.get()));
@@ -70,61 +120,49 @@ Bytes make_blob(Archive& archive, const KeyRow& key, const BlobSigner& signer) {
   std::erase_if(all, [&](const auto& certificate) {  // OpenSSL adds the signer's own
     return x509::same_certificate(certificate.get(), signer.certificate);
   });
-  const std::vector<cms::SignedAttribute> attributes{{kCertificateHash, sha1_of(user.get())}};
+  MadeBlob made;
+  made.challenge = new_challenge();
+  const std::vector<cms::SignedAttribute> attributes{
+      {kCertificateHash, sha1_of(user.get())},
+      {kChallengeAttribute,
+       challenge_envelope(key, checked_certificates(archive, key.agents), made.challenge)}};
   cms::Signing signing;
   signing.key = signer.key;
   signing.scheme = ossl::choose_scheme(signer.key->public_key(), "", "");
   signing.certificate = signer.certificate;
   signing.chain = all;
   signing.attributes = attributes;
-  const Bytes made = cms::sign(signing, cms::Placing::attached,
-                               [&](const auto& take) { take(ByteView(key.blob)); });
-  const RecoveryBlob again = read_blob(made, "the recovery blob just made");
+  made.blob = cms::sign(signing, cms::Placing::attached,
+                        [&](const auto& take) { take(ByteView(key.blob)); });
+  const RecoveryBlob again = read_blob(made.blob, "the recovery blob just made");
   if (!x509::same_certificate(again.user.get(), user.get()))
     throw Error(Kind::internal, "make a recovery blob: it names another certificate");
   return made;
 }
 
-RecoveryBlob read_blob(ByteView content, std::string_view input) {
-  const auto message = cms::verify_message(content, nullptr, {}, cms::WeakDigest::accept, input);
-  if (message.signatures.size() != 1 || !message.content)
-    throw Error(Kind::malformed,
-                fmt::format("read {}: a recovery blob has one signer", quoted(input)));
-  const cms::Signature& signature = message.signatures.front();
-  if (!signature.verifies) {
-    throw Error(Kind::mismatch, fmt::format("read {}: its signature does not verify: {}",
-                                            quoted(input), signature.problem));
-  }
+RecoveryBlob read_blob(ByteView file, std::string_view input) {
+  const std::optional<Bytes> rewritten = as_cms(file, input);
+  const ByteView message = rewritten ? ByteView(*rewritten) : file;
+  SignedFile read = read_signed_file(message, input);
+  const Bytes hash = certificate_hash(message, input);
   RecoveryBlob blob;
-  blob.signer = signature.signer;
-  if (signature.certificate) blob.signer_certificate = ossl::share(signature.certificate.get());
-  const Bytes hash = certificate_hash(content, input);
-  for (const auto& certificate : message.certificates) {
+  blob.signer = read.signer;
+  blob.signer_certificate = std::move(read.certificate);
+  for (const auto& certificate : read.certificates) {
     if (equal(sha1_of(certificate.get()), hash)) blob.user = ossl::share(certificate.get());
-    blob.others.push_back(ossl::share(certificate.get()));
   }
+  blob.others = std::move(read.certificates);
   if (!blob.user) {
     throw Error(Kind::mismatch,
                 fmt::format("read {}: the certificate that its attribute {} names is not in it",
                             quoted(input), kCertificateHash));
   }
-  blob.envelope = read_envelope(content_info_in(*message.content, input), input);
-  blob.sha256 = sha256_of(content);
+  if (rewritten) read.content = cms::der(cms::kSequence, {read.content});
+  blob.envelope = read_envelope(content_info_in(read.content, input), input);
+  if (const auto challenge = signed_octets(message, kChallengeAttribute, input))
+    blob.challenge = read_envelope(*challenge, input);
+  blob.sha256 = sha256_of(file);
   return blob;
-}
-
-void require_officer(const RecoveryBlob& blob, std::span<const ossl::Certificate> officers,
-                     std::string_view input) {
-  for (const auto& officer : officers) {
-    if (blob.signer_certificate &&
-        x509::same_certificate(officer.get(), blob.signer_certificate.get())) {
-      return;
-    }
-  }
-  throw Error(Kind::refused, fmt::format("recover from {}: it is signed by {}, who is not an "
-                                         "officer that is trusted here",
-                                         quoted(input), blob.signer))
-      .hint("name the officer's certificate with --officer-cert, or in [recover] officers");
 }
 
 X509* certificate_of(const RecoveryBlob& blob, const cms::Recipient& recipient) {

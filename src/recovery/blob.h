@@ -2,27 +2,26 @@
 // an agent needs, for a place without the archive ([MS-CSRA] 3.1.4.2.9).
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "src/ossl/remote_key.h"
 #include "src/recovery/archive.h"
 #include "src/recovery/envelope.h"
+#include "src/recovery/signed_file.h"
 
 namespace hsmith::recovery {
 
-// Who signs it: a key, and its certificate.
-struct BlobSigner {
-  std::shared_ptr<ossl::RemoteKey> key;
-  X509* certificate = nullptr;
-};
-
 // SignedData over id-data that is the stored ContentInfo, with the user's certificate and chain,
 // the agents' and the officer's certificates; its signed attribute 1.3.6.1.4.1.311.21.16 is the
-// SHA-1 of the user's certificate. DER, verified before it is given out.
-Bytes make_blob(Archive& archive, const KeyRow& key, const BlobSigner& signer);
+// SHA-1 of the user's certificate; another one holds a random number, enveloped to the agents: who
+// writes a receipt (receipt.h) has to know it. DER, verified before it is given out.
+struct MadeBlob {
+  Bytes blob;
+  Secret challenge;
+};
+MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer);
 
 struct RecoveryBlob {
   std::string signer;                     // the subject of who signed it
@@ -30,18 +29,15 @@ struct RecoveryBlob {
   ossl::Certificate user;                 // whose key it is
   std::vector<ossl::Certificate> others;  // all that came with it
   Envelope envelope;
-  Bytes sha256;  // of the whole blob
+  std::optional<Envelope> challenge;  // of blobs that hsmith made
+  Bytes sha256;                       // of the whole blob
 };
 
 // Reads a blob in each of its encodings: the envelope as a ContentInfo in id-data, as EnvelopedData
-// in an OCTET STRING. Its signature is verified, and SHA-1 of the user's certificate must be its
-// attribute 21.16; whether the signer is an officer is for require_officer(). `input` is the file's
-// name, here and below. Throws malformed, mismatch.
+// in an OCTET STRING, and as EnvelopedData without one, as PKCS#7 had it. Its signature is
+// verified, and SHA-1 of the user's certificate must be its attribute 21.16; whether the signer is
+// an officer is for others. `input` is the file's name. Throws malformed, mismatch.
 RecoveryBlob read_blob(ByteView content, std::string_view input);
-
-// Throws refused unless the blob was signed by one of the officers' certificates.
-void require_officer(const RecoveryBlob& blob, std::span<const ossl::Certificate> officers,
-                     std::string_view input);
 
 // The certificate of a recipient among those that came with the blob; nullptr when it is not there.
 X509* certificate_of(const RecoveryBlob& blob, const cms::Recipient& recipient);

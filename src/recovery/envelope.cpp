@@ -7,7 +7,7 @@
 #include "src/cms/decrypt.h"
 #include "src/cms/encrypt.h"
 #include "src/cms/recipient_infos.h"
-#include "src/recovery/archive.h"
+#include "src/recovery/agents.h"
 
 namespace hsmith::recovery {
 
@@ -33,18 +33,6 @@ Envelope read_envelope(ByteView content_info, std::string_view input) {
                             envelope.data.cipher.cipher->name));
   }
   return envelope;
-}
-
-ossl::RsaEncryption encryption_of(std::string_view ability) {
-  ossl::RsaEncryption how;
-  if (ability == kPkcs1) {
-    how.padding = ossl::RsaPadding::pkcs1;
-    return how;
-  }
-  how.padding = ossl::RsaPadding::oaep;
-  how.digest = &ossl::digest_named(ability == kOaepSha256 ? "sha256" : "sha1");
-  how.mgf1 = how.digest;
-  return how;
 }
 
 std::string ability_of(const cms::Recipient& recipient) {

@@ -34,8 +34,6 @@ Envelope read_envelope(ByteView content_info, std::string_view input);
 
 // How a recipient's key is encrypted, in archive.h's words; "" when it is in none of these ways.
 std::string ability_of(const cms::Recipient& recipient);
-// What undoes an ability.
-ossl::RsaEncryption encryption_of(std::string_view ability);
 
 // Undoes the recipient's encryption with its key, then the content's. CBC: a wrong key may go
 // unnoticed here; what comes out must be proved. Throws decryption_failed, and what the recipient's

@@ -268,6 +268,32 @@ Secret archived_form(const EVP_PKEY* key) {
   return Secret::take(std::move(blob));
 }
 
+std::vector<Bytes> archived_openings(EVP_PKEY* public_key, std::size_t size) {
+  std::vector<Bytes> openings;
+  if (EVP_PKEY_is_a(public_key, "RSA") == 1) {
+    Bytes opening(kHeader.begin(), kHeader.end());
+    opening.insert(opening.end(), kRsa2.begin(), kRsa2.end());
+    const int bits = EVP_PKEY_get_bits(public_key);
+    for (int shift = 0; shift < 32; shift += 8)
+      opening.push_back(static_cast<unsigned char>(bits >> shift));
+    openings.push_back(std::move(opening));
+  } else {
+    // PKCS#8 begins alike for all keys of a curve, with a point in it or without.
+    const char* doing = "make a key of the same curve";
+    const ossl::PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, public_key, nullptr));
+    EVP_PKEY* made = nullptr;
+    ossl::check(context && EVP_PKEY_keygen_init(context.get()) == 1 &&
+                    EVP_PKEY_keygen(context.get(), &made) == 1,
+                doing);
+    const ossl::PKey sample(made);
+    openings.push_back(to_bytes(private_key_der(sample.get()).reveal().first(size)));
+    ossl::check(EVP_PKEY_set_int_param(made, OSSL_PKEY_PARAM_EC_INCLUDE_PUBLIC, 0) == 1, doing);
+    openings.push_back(to_bytes(private_key_der(sample.get()).reveal().first(size)));
+  }
+  for (Bytes& opening : openings) opening.resize(size);
+  return openings;
+}
+
 ossl::PKey read_archived_key(ByteView plaintext, EVP_PKEY* expected, const std::string& input) {
   try {
     return read_any(plaintext, expected, input);

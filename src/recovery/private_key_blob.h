@@ -13,6 +13,10 @@ namespace hsmith::recovery {
 // `certutil -recoverkey` reads), EC as PKCS#8. Throws unsupported for any other key.
 Secret archived_form(const EVP_PKEY* key);
 
+// How that can begin for the key whose public half this is, at most 16 bytes: nothing of them is
+// secret.
+std::vector<Bytes> archived_openings(EVP_PKEY* public_key, std::size_t size);
+
 // A private key in any form that is met in archives: PRIVATEKEYBLOB, CNG's RSA2, RSA3 and ECK2,
 // ECK4, ECK6, and PKCS#8, PKCS#1 and RFC 5915. Numbers of CNG are tried in both byte orders, since
 // documents disagree: `expected`, the public half that the key must have, decides. The key is

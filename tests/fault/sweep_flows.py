@@ -127,6 +127,7 @@ def strange_files(world):
     """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
     expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
+    expected = ("state/audit.log", "state/archive.db", "state/archives/", "state/challenges/", "work/alice.", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
                 "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
@@ -612,6 +613,123 @@ class CaRevoke(CaIssue):
         return {None: "before", "superseded": "done"}.get(rows[0][1], f"revoked: {rows}")
 
 
+class ArchiveAdd(Flow):
+    """A key of each file is in the archive, or none is; what is acknowledged is there and verifies."""
+    name = "archive add"
+    tokens = ("softhsm",)
+    again = {"before": {0}, "done": {0}}
+    nouns = Flow.nouns + ("archive", "alice.p12", "seal", "sqlite:")
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("bash", "-c", ARCHIVE, "bash", str(world.binary))
+
+    def arguments(self, world):
+        return ["archive", "add", "alice.p12", "--password-source", "file:pw"]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the token was changed: {self.difference(world, seen)}"
+        verified = world.hsmith(["archive", "verify"])
+        if verified.status != 0:
+            return f"the archive does not verify: {verified.out}{verified.err}"
+        return self.archive_state(world)
+
+    def archive_state(self, world):
+        keys = json.loads(world.hsmith(["archive", "status", "--json"]).out)["data"]["keys"]
+        return {0: "before", 1: "done"}.get(keys, f"{keys} keys")
+
+
+class ArchiveGet(ArchiveAdd):
+    name = "archive get"
+    again = {"before": {0}, "done": {8}}
+    nouns = ArchiveAdd.nouns + ("officer", "alice.rec", "challenges")
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", *super().arguments(world))
+
+    def arguments(self, world):
+        return ["archive", "get", "alice", "-o", "alice.rec", "--officer", "officer"]
+
+    def archive_state(self, world):
+        if not (world.work / "alice.rec").exists():
+            return "before"
+        shown = world.hsmith(["recover", "--show", "alice.rec"])
+        return "done" if shown.status == 0 else f"alice.rec is no whole blob: {shown.err}"
+
+
+class RekeyApply(ArchiveGet):
+    """The key has both agents, or the old one alone."""
+    name = "archive rekey apply"
+    again = {"before": {0}, "done": {0}}
+    nouns = ArchiveAdd.nouns + ("key 1",)
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", "kra", "add", "kra2.crt", "--probe", "kra2")
+        world.must("hsmith", "archive", "rekey", "export", "--from", "CN=kra1", "--officer", "officer", "-o", "out.rekey")
+        world.must("hsmith", "archive", "rekey", "wrap", "out.rekey", "--to", "kra2.crt", "--officer-cert", "officer.crt", "-o",
+                   "back.rekey")
+
+    def arguments(self, world):
+        return ["archive", "rekey", "apply", "back.rekey"]
+
+    def archive_state(self, world):
+        found = json.loads(world.hsmith(["archive", "find", "alice", "--json"]).out)["data"]["candidates"]
+        agents = [agent["subject"] for agent in found[0]["agents"]]
+        return {("CN=kra1",): "before", ("CN=kra1", "CN=kra2"): "done"}.get(tuple(sorted(agents)), f"agents {agents}")
+
+
+class Recover(ArchiveGet):
+    name = "recover"
+    nouns = Flow.nouns + ("alice.rec", "alice.out.p12", "object=kra1")
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", *super().arguments(world))
+
+    def arguments(self, world):
+        return ["recover", "alice.rec", "-o", "alice.out.p12", "--officer-cert", "officer.crt", "--out-password-source", "file:pw"]
+
+    def archive_state(self, world):
+        if not (world.work / "alice.out.p12").exists():
+            return "before"
+        opened = subprocess.run(["openssl", "pkcs12", "-in", "alice.out.p12", "-passin", "file:pw", "-nodes", "-nocerts"], cwd=world.work,
+                                capture_output=True)
+        key = subprocess.run(["openssl", "pkey"], input=opened.stdout, capture_output=True).stdout
+        return "done" if key == (world.work / "alice.pem").read_bytes() else "alice.out.p12 has another key"
+
+
+class RecoverToToken(Recover):
+    """Pair and certificate; the pair alone gets the certificate when it is run again."""
+    name = "recover --to-token"
+    settled = ("the key without its certificate",)
+    again = {"before": {0}, "done": {0}, "the key without its certificate": {0}}
+    nouns = Recover.nouns + ('"alice"', "object=alice", "CN=alice")
+
+    def arguments(self, world):
+        return ["recover", "alice.rec", "--to-token", f"pkcs11:token={world.label}", "--to-pin-source", f"file:{world.folder}/card-pin",
+                "--officer-cert", "officer.crt"]
+
+    def prepare(self, world):
+        world.pin_file("card-pin", world.pin)
+        super().prepare(world)
+
+    def state_of(self, world, seen):
+        new = new_objects(world, seen)
+        certificates = [one for one in new if one["class"] == "certificate"]
+        pair = pair_of([one for one in new if one not in certificates], "alice", "d")
+        if pair != "whole" or frozen(world.base) - frozen(seen["objects"]):
+            return "before" if pair == "none" and not certificates else f"half recovered: {self.difference(world, seen)}"
+        der = subprocess.run(["openssl", "x509", "-in", world.work / "alice.crt", "-outform", "DER"], capture_output=True,
+                             check=True).stdout
+        key = next(one for one in new if one["class"] == "private")
+        whole = {"class": "certificate", "label": "alice", "id": key["id"], "material": hashlib.sha256(der).hexdigest()}
+        return "the key without its certificate" if not certificates else "done" if certificates == [whole] \
+            else f"another certificate: {certificates}"
+
+
 class Repair(Flow):
     """doctor --repair of another flow that a kill interrupted."""
     is_repair = True
@@ -644,11 +762,45 @@ class Repair(Flow):
         return "done" if state in ("before", "done", *self.settled) and not world.journal() else f"half repaired: {state}"
 
 
+# A test CA, the archive's seal, officer and agents on the token, and a user's PKCS#12 file; $1 is hsmith.
+ARCHIVE = r"""
+set -e
+umask 077
+issue() {
+  printf '%s\n' "$2" subjectKeyIdentifier=hash authorityKeyIdentifier=keyid > ext.cnf
+  openssl x509 -req -in $1.csr -CA ca.crt -CAkey ca.key -days 20 -extfile ext.cnf -out $1.crt 2>/dev/null
+}
+openssl req -config /dev/null -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -subj "/CN=Sweep CA" -days 30 \
+  -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
+printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ncrlnumber=number\ndefault_md=sha256\n' > ca.cnf
+: > index.txt; echo 01 > number
+openssl ca -config ca.cnf -cert ca.crt -keyfile ca.key -gencrl -crldays 20 -out ca.crl 2>/dev/null
+for who in seal officer; do
+  $1 key generate $who --type ec:p256; $1 request new $who --cn $who -o $who.csr; issue $who keyUsage=digitalSignature; $1 cert install $who.crt
+done
+for who in kra1 kra2; do
+  $1 kra request $who --key-type rsa:2048 --cn $who -o $who.csr
+  issue $who "keyUsage=keyEncipherment
+extendedKeyUsage=1.3.6.1.4.1.311.21.6"
+  $1 cert install $who.crt
+done
+$1 archive init --seal-key seal --trust ca.crt --crl ca.crl --officer-cert officer.crt
+$1 kra add kra1.crt --probe kra1
+openssl req -config /dev/null -newkey rsa:2048 -nodes -keyout alice.key -out alice.csr -subj /CN=alice 2>/dev/null
+openssl pkey -in alice.key -out alice.pem
+issue alice keyUsage=keyEncipherment
+echo secret > pw
+openssl pkcs12 -export -inkey alice.key -in alice.crt -passout file:pw -out alice.p12
+"""
+
+
 def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
              RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(), Sign(),
              TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
+             ArchiveAdd(), ArchiveGet(), RekeyApply(), Recover(), RecoverToToken(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
+             KeyGenerateRsa()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
                Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
@@ -658,4 +810,6 @@ def all_flows():
                Repair(ChainInstall(), "kill after C_CreateObject 1"),
                Repair(KeyRestore(), "kill after C_UnwrapKey 2"),
                Repair(KeyGenerateWrap(), "kill after C_GenerateKey 4")]
+               Repair(RecoverToToken(), "kill after C_CreateObject 1"),
+               Repair(ChainInstall(), "kill after C_CreateObject 1")]
     return flows + repairs

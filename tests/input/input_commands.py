@@ -40,6 +40,11 @@ def same_answer(content, data, good):
     return "" if data == good else f"the answer is another one than for the good input: {data}"
 
 
+def any_answer(content, data, good):
+    """What no signature covers is shown as it stands: certificates beside a signature, proofs that are then missing."""
+    return "" if data else "an answer without data"
+
+
 def same_recipient(content, data, good):
     """Nothing verifies the certificate of a recipient; it is named in the answer."""
     return "" if data else "an answer without data"
@@ -117,6 +122,15 @@ COMMANDS = [
             statuses=frozenset({3, 4, 6, 7, 10})),
     Command("pfx merge {} -o made --password-source file:pw --out-password-source file:pw", ("ca.p12",), "a PKCS#12 file",
             ("a PKCS#12 file",), statuses=frozenset({3, 4, 6, 7, 10}), output="made"),
+    Command("recover --show {}", ("user.rec",), same=any_answer),
+    Command("recover {} -o made --officer-cert mail.pem --out-password-source file:pw", ("user.rec",), output="made", same=any_answer,
+            statuses=frozenset({3, 5, 6, 7, 10})),
+    Command("archive receipt {}", ("user.receipt",), same=any_answer, statuses=frozenset({3, 6, 7, 10})),
+    Command("archive rekey wrap {} --to kra2.pem --officer-cert mail.pem -o made", ("out.rekey",), output="made", same=any_answer),
+    Command("archive rekey wrap out.rekey --to {} --officer-cert mail.pem -o made", ("kra2.der",), "a certificate", CERTIFICATES, output="made"),
+    Command("archive rekey check {} --officer-cert mail.pem", ("back.rekey",), same=any_answer),
+    Command("archive rekey apply {}", ("back.rekey",), same=any_answer),
+    Command("kra check {}", ("kra2.der",), "a certificate", CERTIFICATES, statuses=frozenset({3, 6, 7, 10})),
     Command("sign --key web -o made {}", ("note",), any_content=True, skips=WITHOUT_END, output="made"),
     Command("sign --key web --prehashed --digest sha256 -o made {}", (), any_content=True, output="made"),
     *(Command(words, ("key.uri",), uri=True, statuses=NAMING, output="made" if "made" in words else "") for words in (

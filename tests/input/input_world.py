@@ -21,6 +21,8 @@ issue() {
   openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -set_serial "$2" -days 30 -copy_extensions copy -out "$1.pem"
   openssl x509 -in "$1.pem" -outform der -out "$1.der"
 }
+printf 'x\n' > pw
+chmod 600 pw
 openssl req -config /dev/null -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem \
   -subj /CN=CA -days 30 -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
 openssl x509 -in ca.pem -outform der -out ca.der
@@ -69,8 +71,25 @@ iconv -f utf-8 -t utf-16 web.pem > utf16.txt
 sed '/-----/d' web.pem > bare64.txt
 ssh-keygen -q -t ed25519 -N '' -C x -f ssh.key
 cp /bin/true program
-printf 'x\n' > pw
-chmod 600 pw
+hsmith kra request kra1 --key-type rsa:2048 --cn kra1 -o kra1.csr >/dev/null
+hsmith kra request kra2 --key-type rsa:2048 --cn kra2 -o kra2.csr >/dev/null
+openssl req -config /dev/null -newkey rsa:2048 -nodes -keyout user.key -subj /CN=user -out user.csr
+printf 'keyUsage=keyEncipherment\n' > user.ext
+printf 'keyUsage=keyEncipherment\nextendedKeyUsage=1.3.6.1.4.1.311.21.6\n' | tee kra1.ext > kra2.ext
+for who in kra1 kra2 user; do
+  openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -set_serial 3$(echo $who | tail -c 2 | tr r 3) -days 30 -extfile $who.ext -out $who.pem
+done
+for who in kra1 kra2; do hsmith cert install $who.pem >/dev/null; done
+openssl x509 -in kra2.pem -outform der -out kra2.der
+openssl pkcs12 -export -inkey user.key -in user.pem -iter 2 -passout pass:x -out user.p12
+hsmith archive init --seal-key mail --trust ca.pem --crl ca.crl --officer-cert mail.pem >/dev/null
+hsmith kra add kra1.pem --probe kra1 >/dev/null
+hsmith archive add user.p12 --password-source file:pw >/dev/null
+hsmith archive get user -o user.rec --officer mail >/dev/null
+hsmith recover user.rec -o user.out.p12 --officer-cert mail.pem --out-password-source file:pw --receipt user.receipt >/dev/null
+hsmith kra add kra2.pem --probe kra2 >/dev/null
+hsmith archive rekey export --from CN=kra1 --officer mail -o out.rekey >/dev/null
+hsmith archive rekey wrap out.rekey --to kra2.pem --officer-cert mail.pem -o back.rekey >/dev/null
 printf 'token = "sandbox"\n' > config.toml
 printf 'description = "x"\n[usage]\nec = ["digitalSignature"]\n[subject]\nrequired = ["CN"]\n' > profile.toml
 printf 'subject = "CN=x"\nsan = ["dns:www.example.com"]\nku = ["digitalSignature"]\n' > template.toml

@@ -1,0 +1,21 @@
+// Agents of an archive as commands name and show them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/archive_access.h"
+
+namespace hsmith::cli {
+
+// Exactly one of these agents (SHA-256 of their certificates): by the start of that hash, 8 digits
+// or more, or by its certificate's subject. Throws not_found, ambiguous.
+Bytes find_agent(recovery::Archive& archive, const std::vector<Bytes>& agents,
+                 const std::string& id);
+// Those of its settings.
+std::vector<Bytes> agents_of(const recovery::Archive& archive);
+
+// "CN=Agent 2 (1b4ab7c0d1e2f304)".
+std::string agent_text(X509* certificate);
+
+}  // namespace hsmith::cli

@@ -1,0 +1,68 @@
+#include "cli/key_import.h"
+
+#include <fmt/format.h>
+
+#include "cli/changes.h"
+#include "src/base/error.h"
+#include "src/x509/certificate.h"
+#include "tokens/certificates.h"
+
+namespace hsmith::cli {
+namespace {
+
+std::set<tokens::Use> uses_of(const ImportedKey& input, const std::string& use,
+                              const ossl::KeyType& type) {
+  if (!use.empty()) return tokens::parse_uses(use, type);
+  std::set<tokens::Use> uses;
+  for (const auto& certificate : input.certificates) {
+    for (const std::string& usage :
+         x509::certificate_facts(certificate.get()).extensions.key_usage) {
+      const bool encipherment = usage == "keyEncipherment" || usage == "dataEncipherment";
+      if (encipherment && type.algorithm == ossl::KeyAlgorithm::rsa)
+        uses.insert(tokens::Use::decrypt);
+      if (usage == "keyAgreement" && type.algorithm == ossl::KeyAlgorithm::ec)
+        uses.insert(tokens::Use::derive);
+      if (usage == "digitalSignature" || usage == "nonRepudiation") uses.insert(tokens::Use::sign);
+    }
+  }
+  if (uses.empty()) uses.insert(tokens::Use::sign);
+  return uses;
+}
+
+}  // namespace
+
+tokens::KeySpec import_spec(const ImportedKey& input, const std::string& label,
+                            const std::string& use, const std::string& name) {
+  tokens::check_new_label(label);
+  tokens::KeySpec spec;
+  const std::string type = ossl::key_type_name(input.key.get());
+  for (const ossl::KeyType& known : ossl::key_types()) {
+    if (type == known.name) spec.type = &known;
+  }
+  if (spec.type == nullptr) {
+    throw Error(Kind::refused,
+                fmt::format("import {}: keys of type {} are weak or not known", name, type))
+        .hint("rsa:2048 and up, ec:p256, p384, p521 and ed25519 can be imported");
+  }
+  spec.label = label;
+  spec.uses = uses_of(input, use, *spec.type);
+  spec.id = ossl::key_identifier(input.key.get());
+  return spec;
+}
+
+tokens::Key import_with_certificates(Context& context, const tokens::OpenToken& token,
+                                     const tokens::KeySpec& spec, const ImportedKey& input) {
+  const Json facts{
+      {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
+  return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
+    const auto [made, notes] = tokens::import_key(
+        token, spec, input.key.get(),
+        [&](EVP_PKEY* half) { undertaking.know("public_key", hex(ossl::spki_of(half))); });
+    for (const auto& certificate : input.certificates)
+      tokens::install(token, tokens::take_inventory(token), made, certificate.get());
+    for (const std::string& note : notes) context.warn(note);
+    return made;
+  });
+}
+
+}  // namespace hsmith::cli

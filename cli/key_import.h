@@ -1,0 +1,26 @@
+// Keys that come from outside put on a token, with their certificates.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+#include "tokens/import.h"
+
+namespace hsmith::cli {
+
+struct ImportedKey {
+  ossl::PKey key;
+  std::vector<ossl::Certificate> certificates;  // of this key
+};
+
+// What the key shall be on the token: `use` ("sign,decrypt"), or what its certificate says, else
+// signing. `name` is what messages call it. Throws refused for a type that is weak or not known.
+tokens::KeySpec import_spec(const ImportedKey& input, const std::string& label,
+                            const std::string& use, const std::string& name);
+
+// Imports key and certificates as one undertaking; announced, proved, read back.
+tokens::Key import_with_certificates(Context& context, const tokens::OpenToken& token,
+                                     const tokens::KeySpec& spec, const ImportedKey& input);
+
+}  // namespace hsmith::cli

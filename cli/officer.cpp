@@ -1,0 +1,75 @@
+#include "cli/officer.h"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "tokens/certificates.h"
+#include "tokens/token_key.h"
+
+namespace hsmith::cli {
+
+OfficerKey open_officer(Context& context, const std::string& name) {
+  const tokens::Selector selector = tokens::parse_selector(name);
+  OfficerKey officer;
+  officer.token = open_for_user(context, pkcs11::Access::read_only, &selector);
+  const tokens::Key key = tokens::find_one(officer.token, selector);
+  officer.certificate = x509::certificate_from_der(
+      tokens::certificate_in_service(tokens::take_inventory(officer.token), key).der,
+      "the officer's certificate");
+  officer.key = tokens::remote_key(officer.token, key);
+  return officer;
+}
+
+const recovery::Officer& officer_of(const recovery::Archive& archive, X509* certificate) {
+  const Bytes sha256 = recovery::sha256_of(x509::certificate_der(certificate));
+  for (const auto& officer : archive.settings.officers) {
+    if (equal(officer.certificate, sha256)) return officer;
+  }
+  throw Error(Kind::refused, fmt::format("export a key: {} is not an officer of the archive",
+                                         x509::certificate_facts(certificate).subject))
+      .hint("officers: hsmith archive officer list");
+}
+
+bool may_export(const recovery::Officer& officer, X509* user) {
+  const std::string subject = x509::certificate_facts(user).subject;
+  return fnmatch(officer.subjects.c_str(), subject.c_str(), FNM_CASEFOLD) == 0;
+}
+
+void add_officer_certificates(Arguments& command, std::vector<std::string>& files) {
+  command
+      .add_option("--officer-cert", files,
+                  "Certificate of an officer whose files may be opened; also [recover] officers")
+      .one_each();
+}
+
+std::vector<ossl::Certificate> trusted_officers(const std::vector<std::string>& files,
+                                                const Context& context) {
+  std::vector<std::string> all = files;
+  const auto& configured = context.config.recover_officers;
+  all.insert(all.end(), configured.begin(), configured.end());
+  std::vector<ossl::Certificate> officers;
+  for (const std::string& file : all) {
+    for (auto& officer : x509::read_certificates(read_file(file), quoted(file)))
+      officers.push_back(std::move(officer));
+  }
+  if (!officers.empty()) return officers;
+  throw Error(Kind::refused,
+              fmt::format("{}: no officer is named whose files may be opened", context.command))
+      .hint("name the officer's certificate with --officer-cert, or in [recover] officers");
+}
+
+void require_officer(X509* certificate, const std::string& signer,
+                     const std::vector<ossl::Certificate>& officers, const std::string& file) {
+  for (const auto& officer : officers) {
+    if (certificate != nullptr && x509::same_certificate(officer.get(), certificate)) return;
+  }
+  throw Error(Kind::refused, fmt::format("open {}: it is signed by {}, who is not an officer that "
+                                         "is trusted here",
+                                         quoted(file), signer))
+      .hint("name the officer's certificate with --officer-cert, or in [recover] officers");
+}
+
+}  // namespace hsmith::cli

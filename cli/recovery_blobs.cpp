@@ -1,0 +1,151 @@
+#include "cli/recovery_blobs.h"
+
+#include <ctime>
+#include <fmt/format.h>
+
+#include "cli/changes.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/recovery/receipt.h"
+#include "src/x509/certificate.h"
+#include "tokens/matching.h"
+#include "tokens/token_key.h"
+
+namespace hsmith::cli {
+namespace {
+
+Json agents_json(const recovery::RecoveryBlob& blob) {
+  Json agents = Json::array();
+  for (const auto& recipient : blob.envelope.data.recipients) {
+    X509* certificate = recovery::certificate_of(blob, recipient);
+    Json agent{{"encryption", recovery::ability_of(recipient)}};
+    if (certificate != nullptr) {
+      const auto facts = x509::certificate_facts(certificate);
+      agent["subject"] = json_text(facts.subject);
+      agent["serial"] = facts.serial;
+      agent["sha256"] = facts.sha256;
+    } else if (!recipient.name.issuer.empty()) {
+      agent["issuer"] = json_text(cms::issuer_text(recipient));
+      agent["serial"] = hex(recipient.name.serial);
+    }
+    agents.push_back(std::move(agent));
+  }
+  return agents;
+}
+
+std::vector<std::string> agent_names(const recovery::RecoveryBlob& blob) {
+  std::vector<std::string> names;
+  for (const auto& recipient : blob.envelope.data.recipients) {
+    X509* certificate = recovery::certificate_of(blob, recipient);
+    names.push_back(certificate != nullptr ? x509::certificate_facts(certificate).subject
+                                           : cms::recipient_text(recipient));
+  }
+  return names;
+}
+
+ossl::Certificate certificate_for(const recovery::RecoveryBlob& blob,
+                                  const cms::Recipient& recipient,
+                                  const tokens::Inventory& inventory) {
+  if (X509* known = recovery::certificate_of(blob, recipient)) return ossl::share(known);
+  for (const auto& there : inventory.certificates) {
+    auto parsed = x509::certificate_from_der(there.der, there.uri);
+    if (cms::names(recipient.name, parsed.get())) return parsed;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<BlobFile> read_blobs(const std::vector<std::string>& files) {
+  std::vector<BlobFile> inputs;
+  for (const std::string& file : files)
+    inputs.push_back({file, recovery::read_blob(read_file(file), file)});
+  return inputs;
+}
+
+Outcome show_blobs(const std::vector<BlobFile>& blobs) {
+  Outcome outcome;
+  outcome.data["blobs"] = Json::array();
+  for (const BlobFile& input : blobs) {
+    const auto facts = x509::certificate_facts(input.blob.user.get());
+    outcome.data["blobs"].push_back({{"file", json_text(input.file)},
+                                     {"subject", json_text(facts.subject)},
+                                     {"serial", facts.serial},
+                                     {"not_after", rfc3339(facts.not_after)},
+                                     {"sha256", facts.sha256},
+                                     {"officer", json_text(input.blob.signer)},
+                                     {"agents", agents_json(input.blob)}});
+    outcome.text += fmt::format("{}: the key of {}, serial {}, until {}\n  signed by {}\n",
+                                printable(input.file), facts.subject, facts.serial,
+                                rfc3339(facts.not_after), input.blob.signer);
+    for (const std::string& name : agent_names(input.blob))
+      outcome.text += fmt::format("  agent {}\n", name);
+  }
+  return outcome;
+}
+
+AgentMatch match_agent(const BlobFile& input, const tokens::OpenToken& token,
+                       const tokens::Inventory& inventory) {
+  for (const auto& recipient : input.blob.envelope.data.recipients) {
+    ossl::Certificate certificate = certificate_for(input.blob, recipient, inventory);
+    if (!certificate) continue;
+    const auto keys = tokens::keys_with(inventory, x509::public_key_of(certificate.get()));
+    if (!keys.empty()) return {&recipient, keys.front(), std::move(certificate)};
+  }
+  throw Error(Kind::not_found, fmt::format("recover from {}: no key on the token {} can open it",
+                                           quoted(input.file), quoted(token.info.label)))
+      .hint("the agents that can: hsmith recover --show " + input.file)
+      .candidates(agent_names(input.blob));
+}
+
+namespace {
+
+// One receipt has one agent: the one that opened the first blob.
+Bytes make_receipt(const std::vector<BlobFile>& inputs, const std::vector<AgentMatch>& agents,
+                   const tokens::OpenToken& token, const std::string& to) {
+  const AgentMatch& agent = agents.front();
+  recovery::Receipt receipt;
+  receipt.time = rfc3339(std::time(nullptr));
+  receipt.agent = recovery::sha256_of(x509::certificate_der(agent.certificate.get()));
+  receipt.token = printable(fmt::format("{} {}", token.info.label, token.info.serial));
+  receipt.to = to;
+  for (const BlobFile& input : inputs)
+    receipt.entries.push_back(recovery::receipt_entry(input.blob));
+  const std::string text = recovery::receipt_text(receipt);
+  std::vector<Bytes> macs;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto key = tokens::remote_key(token, *agents[i].key);
+    Bytes mac = recovery::receipt_mac(inputs[i].blob, agents[i].certificate.get(), *key, text);
+    if (!mac.empty()) macs.push_back(std::move(mac));
+  }
+  const recovery::FileSigner signer{tokens::remote_key(token, *agent.key), agent.certificate.get()};
+  return recovery::write_agent_file(text, macs, agent.key->sign == true ? &signer : nullptr);
+}
+
+}  // namespace
+
+OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const tokens::OpenToken& token,
+                       const tokens::Inventory& inventory, bool with_receipt, const std::string& to,
+                       Context& context) {
+  std::vector<AgentMatch> agents;
+  for (const BlobFile& input : inputs) agents.push_back(match_agent(input, token, inventory));
+  OpenedBlobs opened;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const BlobFile& input = inputs[i];
+    record(context,
+           {{"event", "recover"},
+            {"token", json_text(token.info.label)},
+            {"serial", json_text(token.info.serial)},
+            {"blob", hex(input.blob.sha256)},
+            {"certificate", x509::certificate_sha256(input.blob.user.get())},
+            {"to", json_text(to)}},
+           audit::Flush::yes);
+    const auto agent = tokens::remote_key(token, *agents[i].key);
+    opened.keys.push_back(
+        {&input, recovery::open_blob(input.blob, *agents[i].recipient, *agent, input.file)});
+  }
+  if (with_receipt) opened.receipt = make_receipt(inputs, agents, token, to);
+  return opened;
+}
+
+}  // namespace hsmith::cli

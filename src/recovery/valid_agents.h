@@ -1,0 +1,14 @@
+// The agents of an archive that may be encrypted to now.
+#pragma once
+
+#include "src/recovery/archiving.h"
+
+namespace hsmith::recovery {
+
+struct ValidAgents {
+  std::vector<UsableAgent> agents;
+  std::string others;  // "; CN=Agent 2 is expired: it expired on ..."
+};
+ValidAgents valid_agents(Archive& archive, const Trust& trust, std::time_t now);
+
+}  // namespace hsmith::recovery
