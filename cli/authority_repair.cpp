@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "cli/archive_access.h"
 #include "cli/authority.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/ca/issue.h"
 #include "src/x509/certificate.h"
 
 namespace hsmith::cli {
@@ -13,6 +15,56 @@ namespace {
 std::string fact(const journal::Entry& entry, const char* name) {
   const auto found = entry.intent.facts.find(name);
   return found != entry.intent.facts.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// Writes what is on record to where it was to go.
+Repaired release_issued(const journal::Entry& entry, const ca::Issued& issued,
+                        const std::string& ca) {
+  const std::string serial = hex(issued.serial);
+  if (issued.file != "-" && !std::filesystem::exists(issued.file)) {
+    const auto certificate = x509::certificate_from_der(issued.certificate, "the CA database");
+    const std::string pem = x509::certificate_pem(certificate.get());
+    const bool der = fact(entry, "format") == "der";
+    write_file(issued.file, der ? ByteView(issued.certificate) : as_bytes(pem), kPublicFile,
+               Replace::no);
+    return {true, fmt::format("wrote the certificate {} to {}", serial, quoted(issued.file))};
+  }
+  return {true, fmt::format("the certificate {} is on record: hsmith ca show {} --ca {}", serial,
+                            serial, printable(ca))};
+}
+
+// The certificate of the entry as the archive has it, with its key; null when it has not.
+ossl::Certificate archived_certificate(const journal::Entry& entry, Context& context) {
+  const std::string sha256 = fact(entry, "certificate");
+  if (sha256.empty()) return nullptr;
+  ArchiveOptions where;
+  where.url = fact(entry, "archive");
+  recovery::Archive archive = open_archive(context, where, recovery::StoreMode::read);
+  const auto ids = archive.store->find("thumbprint", sha256, 1);
+  if (ids.empty()) return nullptr;
+  const recovery::KeyRow row = recovery::checked_key(archive, ids.front());
+  if (hex(row.certificate) != sha256) return nullptr;
+  return recovery::checked_certificate(archive, row.certificate);
+}
+
+ca::Issued record_archived(const journal::Entry& entry, X509* certificate,
+                           OpenAuthority& authority) {
+  for (const ca::Authority& one : authority.certificates) {
+    if (X509_verify(certificate, X509_get0_pubkey(one.certificate.get())) != 1) continue;
+    x509::Profile profile;
+    profile.name = fact(entry, "profile");
+    ca::Issued issued = ca::issued_from(certificate, one, profile, entry.time);
+    issued.request = fact(entry, "request");
+    issued.file = fact(entry, "file");
+    Transaction transaction(authority.store);
+    ca::add_issued(authority.store, issued);
+    transaction.commit();
+    return issued;
+  }
+  throw Error(Kind::mismatch, fmt::format("record the archived certificate of {}: the CA {} did "
+                                          "not sign it",
+                                          x509::certificate_facts(certificate).subject,
+                                          quoted(authority.settings.name)));
 }
 
 }  // namespace
@@ -46,17 +98,24 @@ Repaired repair_issue(const journal::Entry& entry, Context& context) {
   Database store = ca::open_store(context.environment.state_folder, name, DatabaseMode::read);
   const auto issued = serial ? ca::issued_with_serial(store, *serial) : std::nullopt;
   if (!issued) return {true, "nothing was issued"};
-  if (issued->file != "-" && !std::filesystem::exists(issued->file)) {
-    const auto certificate = x509::certificate_from_der(issued->certificate, store.path());
-    const std::string pem = x509::certificate_pem(certificate.get());
-    const bool der = fact(entry, "format") == "der";
-    write_file(issued->file, der ? ByteView(issued->certificate) : as_bytes(pem), kPublicFile,
-               Replace::no);
-    return {true, fmt::format("wrote the certificate {} to {}", fact(entry, "serial"),
-                              quoted(issued->file))};
+  return release_issued(entry, *issued, name);
+}
+
+Repaired repair_submission(const journal::Entry& entry, Context& context) {
+  OpenAuthority authority = open_authority(context, fact(entry, "ca"), DatabaseMode::change);
+  return finish_submission(entry, authority, context);
+}
+
+Repaired finish_submission(const journal::Entry& entry, OpenAuthority& authority,
+                           Context& context) {
+  const auto serial = parse_hex(fact(entry, "serial"));
+  auto issued = serial ? ca::issued_with_serial(authority.store, *serial) : std::nullopt;
+  if (!issued) {
+    const auto certificate = archived_certificate(entry, context);
+    if (!certificate) return {true, "nothing was archived and nothing issued"};
+    issued = record_archived(entry, certificate.get(), authority);
   }
-  return {true, fmt::format("the certificate {} is on record: hsmith ca show {} --ca {}",
-                            fact(entry, "serial"), fact(entry, "serial"), printable(name))};
+  return release_issued(entry, *issued, authority.settings.name);
 }
 
 }  // namespace hsmith::cli

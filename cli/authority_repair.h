@@ -1,6 +1,7 @@
 // Finishing what an interrupted ca command had begun.
 #pragma once
 
+#include "cli/authority.h"
 #include "cli/repair.h"
 
 namespace hsmith::cli {
@@ -16,5 +17,11 @@ Repaired repair_renewal(const tokens::OpenToken& token, const journal::Entry& en
 
 // ca issue: what was begun is either on record, and is written, or was never given. Needs no token.
 Repaired repair_issue(const journal::Entry& entry, Context& context);
+
+// archive submit: a certificate whose key is in the archive is recorded and written; what is not
+// there was never given. Needs no token.
+Repaired repair_submission(const journal::Entry& entry, Context& context);
+// The same with an authority that is open for changes.
+Repaired finish_submission(const journal::Entry& entry, OpenAuthority& authority, Context& context);
 
 }  // namespace hsmith::cli

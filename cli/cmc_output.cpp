@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include "src/base/text.h"
-#include "src/cms/content_info.h"
 #include "src/recovery/cmc.h"
 #include "src/x509/certificate.h"
 #include "src/x509/request.h"
@@ -127,8 +126,7 @@ Outcome show_response(const recovery::CmcResponse& response) {
 }  // namespace
 
 std::optional<Outcome> show_cmc(const Bytes& content, const std::string& file) {
-  const bool pem = cms::looks_like_pem_cms(content);
-  const Bytes ber = pem ? cms::cms_of(content, file) : content;
+  const Bytes ber = recovery::cmc_of(content, quoted(file));
   if (recovery::is_cmc_request(ber))
     return show_request(recovery::read_cmc_request(ber, quoted(file)));
   if (recovery::is_cmc_response(ber))

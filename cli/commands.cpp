@@ -16,6 +16,7 @@ void add_archive_rekey(Arguments& command, Context& context);
 void add_archive_restore(Arguments& command, Context& context);
 void add_archive_set(Arguments& command, Context& context);
 void add_archive_status(Arguments& command, Context& context);
+void add_archive_submit(Arguments& command, Context& context);
 void add_archive_verify(Arguments& command, Context& context);
 void add_ca_backup(Arguments& command, Context& context);
 void add_ca_crl(Arguments& command, Context& context);
@@ -235,6 +236,8 @@ constexpr Command kCommands[] = {
     {"archive", "officer", "Add, remove and list the officers of an archive", add_archive_officer},
     {"archive", "coverage", "Show which keys each agent can open", add_archive_coverage},
     {"archive", "add", "Archive the keys of PKCS#12 files", add_archive_add},
+    {"archive", "submit", "Archive the key that a request brings, and issue its certificate",
+     add_archive_submit},
     {"archive", "find", "Find archived keys", add_archive_find},
     {"archive", "get", "Export a key's recovery blob, signed by an officer", add_archive_get},
     {"archive", "receipt", "Verify an agent's receipt, and enter it into the log",

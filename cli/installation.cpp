@@ -6,6 +6,7 @@
 #include "cli/arguments.h"
 #include "cli/certificate_argument.h"
 #include "cli/changes.h"
+#include "cli/cmc_response.h"
 #include "cli/key_output.h"
 #include "cli/pending.h"
 #include "cli/renewal.h"
@@ -42,7 +43,10 @@ Inputs read_inputs(const InstallOptions& options, Context& context) {
   Inputs inputs;
   std::string authority;
   for (const std::string& file : options.files) {
-    for (Certificate& certificate : x509::read_certificates(read_file(file), quoted(file))) {
+    const Bytes content = read_file(file);
+    auto certificates = certificates_of_response(content, quoted(file), context);
+    if (!certificates) certificates = x509::read_certificates(content, quoted(file));
+    for (Certificate& certificate : *certificates) {
       x509::CertificateFacts facts = x509::certificate_facts(certificate.get());
       if (facts.is_ca) {
         authority = facts.subject;
@@ -197,7 +201,9 @@ void check_usable(X509* certificate, const x509::CertificateFacts& facts) {
 }
 
 void add_install_options(Arguments& command, InstallOptions& options) {
-  command.add_option("FILE", options.files, "Certificates: PEM, DER, PKCS#7; - is standard input")
+  command
+      .add_option("FILE", options.files,
+                  "Certificates: PEM, DER, PKCS#7; a CMC response; - is standard input")
       .required();
   command
       .add_option("--chain", options.chain, "Certificates of the authorities; they serve to verify")

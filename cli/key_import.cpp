@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/changes.h"
+#include "cli/new_key.h"
 #include "src/base/error.h"
 #include "src/x509/certificate.h"
 #include "tokens/certificates.h"
@@ -14,17 +15,9 @@ std::set<tokens::Use> uses_of(const ImportedKey& input, const std::string& use,
                               const ossl::KeyType& type) {
   if (!use.empty()) return tokens::parse_uses(use, type);
   std::set<tokens::Use> uses;
-  for (const auto& certificate : input.certificates) {
-    for (const std::string& usage :
-         x509::certificate_facts(certificate.get()).extensions.key_usage) {
-      const bool encipherment = usage == "keyEncipherment" || usage == "dataEncipherment";
-      if (encipherment && type.algorithm == ossl::KeyAlgorithm::rsa)
-        uses.insert(tokens::Use::decrypt);
-      if (usage == "keyAgreement" && type.algorithm == ossl::KeyAlgorithm::ec)
-        uses.insert(tokens::Use::derive);
-      if (usage == "digitalSignature" || usage == "nonRepudiation") uses.insert(tokens::Use::sign);
-    }
-  }
+  for (const auto& certificate : input.certificates)
+    uses.merge(
+        uses_of_key_usage(x509::certificate_facts(certificate.get()).extensions.key_usage, type));
   if (uses.empty()) uses.insert(tokens::Use::sign);
   return uses;
 }

@@ -20,4 +20,18 @@ void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key, cons
   throw Error(error.kind(), error.what()).ckr(error.ckr()).hint(error.hint());
 }
 
+std::set<tokens::Use> uses_of_key_usage(const std::vector<std::string>& key_usage,
+                                        const ossl::KeyType& type) {
+  std::set<tokens::Use> uses;
+  for (const std::string& usage : key_usage) {
+    const bool encipherment = usage == "keyEncipherment" || usage == "dataEncipherment";
+    if (encipherment && type.algorithm == ossl::KeyAlgorithm::rsa)
+      uses.insert(tokens::Use::decrypt);
+    if (usage == "keyAgreement" && type.algorithm == ossl::KeyAlgorithm::ec)
+      uses.insert(tokens::Use::derive);
+    if (usage == "digitalSignature" || usage == "nonRepudiation") uses.insert(tokens::Use::sign);
+  }
+  return uses;
+}
+
 }  // namespace hsmith::cli

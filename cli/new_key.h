@@ -2,6 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "src/base/error.h"
 #include "tokens/keys.h"
@@ -12,5 +15,9 @@ namespace hsmith::cli {
 // as it was, or as unfinished when not all could be removed.
 [[noreturn]] void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key,
                                  const Error& error, const std::function<void()>& first);
+
+// What a key must be able to do for these key usages; empty when they say nothing of it.
+std::set<tokens::Use> uses_of_key_usage(const std::vector<std::string>& key_usage,
+                                        const ossl::KeyType& type);
 
 }  // namespace hsmith::cli

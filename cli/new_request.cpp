@@ -32,8 +32,10 @@ void check_request_output(const RequestOutput& output, const Context& context) {
 Outcome deliver_request(const RequestOutput& output, const tokens::Key& key, const Bytes& der,
                         Context& context) {
   const Bytes written = output.wrap ? output.wrap(der) : der;
+  // certreq has one label for all that it writes.
+  const char* label = output.new_header ? "NEW CERTIFICATE REQUEST" : "PKCS7";
   const std::string pem =
-      output.wrap ? x509::pem("PKCS7", written) : x509::request_pem(der, header_of(output));
+      output.wrap ? x509::pem(label, written) : x509::request_pem(der, header_of(output));
   const Bytes content = output.format == "der" ? written : to_bytes(as_bytes(pem));
   const ossl::Request request = x509::parse_request(der, "the request");
   const x509::RequestFacts facts = x509::request_facts(request.get());

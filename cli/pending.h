@@ -24,7 +24,19 @@ void keep_request(const std::filesystem::path& state_folder, const EVP_PKEY* key
 std::optional<PendingRequest> pending_request(const std::filesystem::path& state_folder,
                                               const EVP_PKEY* key);
 
-// Forgets it; true when there was one.
+// What a request with an archived key waits for: a response by this authority's key, with this hash
+// (cmc.h).
+struct PendingArchival {
+  Bytes hash;
+  ossl::Certificate authority;
+};
+void keep_archival(const std::filesystem::path& state_folder, const EVP_PKEY* key,
+                   const PendingArchival& archival);
+// Throws malformed for a record that cannot be read: what it asks for must not be passed over.
+std::optional<PendingArchival> pending_archival(const std::filesystem::path& state_folder,
+                                                const EVP_PKEY* key);
+
+// Forgets it, and what its archival waits for; true when there was one.
 bool forget_request(const std::filesystem::path& state_folder, const EVP_PKEY* key);
 
 }  // namespace hsmith::cli

@@ -6,6 +6,7 @@
 #include "cli/authority_repair.h"
 #include "cli/chain_store.h"
 #include "cli/changes.h"
+#include "cli/pending.h"
 #include "cli/renewal.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -136,6 +137,21 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
   return {true,
           fmt::format("the key {} is whole; if its request was not written: hsmith request new {}",
                       quoted(key.label), printable(key.label))};
+}
+
+// Of a key that was made for an archive the request has the only copy: without it the key is of no
+// use.
+Repaired repair_archival(const OpenToken& token, const journal::Entry& entry, Context& context) {
+  const std::string request = fact(entry, "request");
+  if (request != "-" && std::filesystem::exists(request)) {
+    return {true, fmt::format("the key {} is whole, and its request is in {}",
+                              quoted(fact(entry, "label")), quoted(request))};
+  }
+  Repaired repaired = repair_unused_key(token, entry, context);
+  const auto half = parse_hex(fact(entry, "public_key"));
+  if (repaired.settled && half)
+    forget_request(context.environment.state_folder, ossl::public_key_from_spki(*half).get());
+  return repaired;
 }
 
 // A request by a key that was there before: nothing but its use can have been changed.
@@ -269,6 +285,8 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   if (request && !made_key) return repair_request(token, entry);
   if (operation == "key generate" && fact(entry, "use") == "wrap")
     return repair_wrapping_key(token, entry);
+  if (request && entry.intent.facts.contains("archive"))
+    return repair_archival(token, entry, context);
   const bool imported = operation == "key import" || operation == "key restore" ||
                         (operation == "recover" && made_key);
   if (operation == "key generate" || imported || request)
@@ -312,6 +330,7 @@ std::optional<Repaired> without_login(const journal::Entry& entry, Context& cont
   const std::string& operation = entry.intent.operation;
   if (operation == "token init") return repair_initialisation(entry, context);
   if (operation == "ca issue") return repair_issue(entry, context);
+  if (operation == "archive submit") return repair_submission(entry, context);
   if (operation == "ca revoke" || operation == "ca restore" || operation == "ca crl")
     return Repaired{true, "nothing is half done: it is on record or it is not"};
   if (operation.starts_with("token pin")) {

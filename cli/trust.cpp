@@ -25,14 +25,11 @@ std::vector<Certificate> anchors_of(const TrustOptions& options, const Context& 
   return read_anchors(files);
 }
 
-std::vector<ossl::Crl> lists_of(const TrustOptions& options, const Context& context) {
+std::vector<ossl::Crl> read_all(const std::vector<std::string>& files) {
   std::vector<ossl::Crl> lists;
-  for (const std::string& file : options.crls.empty() ? context.config.trust_crls : options.crls) {
+  for (const std::string& file : files) {
     for (ossl::Crl& crl : read_crl_file(file)) lists.push_back(std::move(crl));
   }
-  if (!options.crls.empty()) return lists;
-  for (KeptCrl& kept : kept_crls(context.environment.state_folder))
-    lists.push_back(std::move(kept.crl));
   return lists;
 }
 
@@ -64,12 +61,19 @@ void add_trust_options(Arguments& command, TrustOptions& options) {
                    "Not good unless revocation lists decide on every certificate");
 }
 
+std::vector<ossl::Crl> known_crls(const Context& context) {
+  std::vector<ossl::Crl> lists = read_all(context.config.trust_crls);
+  for (KeptCrl& kept : kept_crls(context.environment.state_folder))
+    lists.push_back(std::move(kept.crl));
+  return lists;
+}
+
 Trust read_trust(const TrustOptions& options, const Context& context) {
   Trust trust;
   trust.time = time_of_check(options.at);
   trust.anchors = anchors_of(options, context);
   trust.untrusted = read_certificate_files(options.untrusted);
-  trust.crls = lists_of(options, context);
+  trust.crls = options.crls.empty() ? known_crls(context) : read_all(options.crls);
   if (options.require_crl || !options.crls.empty()) {
     trust.revocation = x509::Revocation::required;
   } else if (!trust.crls.empty()) {

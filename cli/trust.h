@@ -23,6 +23,9 @@ struct TrustOptions {
 void add_anchor_options(Arguments& command, TrustOptions& options);
 void add_trust_options(Arguments& command, TrustOptions& options);
 
+// The lists that the configuration names and those that were installed.
+std::vector<ossl::Crl> known_crls(const Context& context);
+
 struct Trust {
   std::vector<ossl::Certificate> anchors;
   std::vector<ossl::Certificate> untrusted;

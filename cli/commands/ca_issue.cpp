@@ -41,6 +41,12 @@ Asked read_asked(const Options& options, const Context& context) {
   asked.request = x509::parse_request(read_file(options.request), options.request);
   asked.sha256 = sha256_hex(ossl::der_of(i2d_X509_REQ, asked.request.get()));
   asked.profile = x509::load_profile(options.profile, profile_folder(context));
+  if (asked.profile.archive_key == x509::Presence::required) {
+    throw Error(Kind::refused, fmt::format("issue for {}: the profile {} wants the key archived "
+                                           "(CERTSRV_E_ARCHIVED_KEY_REQUIRED 0x80094804)",
+                                           quoted(options.request), asked.profile.name))
+        .hint("hsmith archive submit, with a request by: hsmith request new --archive");
+  }
   return asked;
 }
 

@@ -1,7 +1,7 @@
 // hsmith request new: a PKCS#10 request signed by a key on the token.
 #include <fmt/format.h>
 
-#include "cli/changes.h"
+#include "cli/archival_request.h"
 #include "cli/commands.h"
 #include "cli/findings.h"
 #include "cli/new_request.h"
@@ -34,6 +34,7 @@ struct Options {
   std::string template_file;
   RequestOutput output;
   std::optional<std::string> challenge_source;
+  ArchivalOptions archival;
 };
 
 // Null when the options say nothing of it.
@@ -177,9 +178,7 @@ void check_wanted(EVP_PKEY* key, Wanted& wanted, Context& context) {
   refuse_errors(findings, "request new", context);
 }
 
-Bytes make(const tokens::OpenToken& token, const tokens::Key& key, Wanted& wanted,
-           Context& context) {
-  const auto remote = tokens::remote_key(token, key, tokens::Signing::own_request);
+Bytes sign(const std::shared_ptr<ossl::RemoteKey>& remote, Wanted& wanted, Context& context) {
   check_type(ossl::key_type_name(remote->public_key()), wanted);
   const ossl::Scheme scheme =
       ossl::choose_scheme(remote->public_key(), wanted.scheme, wanted.digest);
@@ -187,9 +186,19 @@ Bytes make(const tokens::OpenToken& token, const tokens::Key& key, Wanted& wante
   return x509::make_request(wanted.spec, remote, scheme);
 }
 
+Bytes make(const tokens::OpenToken& token, const tokens::Key& key, Wanted& wanted,
+           Context& context) {
+  return sign(tokens::remote_key(token, key, tokens::Signing::own_request), wanted, context);
+}
+
 // The request by a key that is made for it.
 Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
   const tokens::KeySpec spec = key_spec(options, wanted);
+  if (options.archival.wanted) {
+    return request_with_archived_key(
+        options.archival, spec, options.output, wanted.profile ? wanted.profile->template_name : "",
+        [&](const auto& key) { return sign(key, wanted, context); }, context);
+  }
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
   return request_by_new_key(
@@ -213,6 +222,7 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
 }
 
 Outcome run(Options& options, Context& context) {
+  check_archival_options(options.archival, options.key_type);
   Wanted what = wanted(options, context);
   refuse_early(options, what, context);
   return options.key_type.empty() ? with_present_key(options, what, context)
@@ -265,6 +275,7 @@ void add_request_new(Arguments& command, Context& context) {
                    "Write BEGIN NEW CERTIFICATE REQUEST");
   command.add_option("--challenge-source", options->challenge_source,
                      "Challenge password from env:NAME, file:PATH, …");
+  add_archival_options(command, options->archival);
   command.footer(
       "Examples:\n  hsmith request new web --cn www.example.com --san dns:www.example.com -o "
       "web.csr\n"

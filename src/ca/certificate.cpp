@@ -10,6 +10,7 @@
 #include "src/ca/lint.h"
 #include "src/ossl/check.h"
 #include "src/ossl/signing.h"
+#include "src/ossl/software_key.h"
 #include "src/x509/certificate.h"
 #include "src/x509/path.h"
 #include "src/x509/public_key.h"
@@ -155,19 +156,9 @@ void sign(X509* certificate, EVP_PKEY* key, const ossl::Scheme& scheme) {
 
 // A key that signs as the authority's key does, and is gone at the end of its scope.
 ossl::PKey throw_away_key(EVP_PKEY* like) {
-  const ossl::KeyAlgorithm algorithm = ossl::algorithm_of(like);
-  EVP_PKEY* key = nullptr;
-  if (algorithm == ossl::KeyAlgorithm::rsa) {
-    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{2048});
-  } else if (algorithm == ossl::KeyAlgorithm::ec) {
-    char group[64] = {};
-    check(EVP_PKEY_get_group_name(like, group, sizeof group, nullptr) == 1,
-          "prepare a throw-away key");
-    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", group);
-  } else {
-    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
-  }
-  return ossl::PKey(check_ptr(key, "make a throw-away key"));
+  const bool rsa = ossl::algorithm_of(like) == ossl::KeyAlgorithm::rsa;
+  return ossl::generate_software_key(
+      ossl::key_type_named(rsa ? "rsa:2048" : ossl::key_type_name(like)));
 }
 
 // Made again from its parts: the encoding that a signature covers.

@@ -17,24 +17,6 @@ namespace {
 
 constexpr int kFewestBits = 2048;
 
-// What no date and no list changes.
-std::string unsuitable_because(X509* certificate) {
-  const auto facts = x509::certificate_facts(certificate);
-  const auto& purposes = facts.extensions.extended_key_usage;
-  const auto is_agent = [](const std::string& name) {
-    return name == "kra" || name == x509::kKraOid;
-  };
-  if (std::none_of(purposes.begin(), purposes.end(), is_agent))
-    return "it has not the purpose of a recovery agent (1.3.6.1.4.1.311.21.6)";
-  const auto& usage = facts.extensions.key_usage;
-  if (!usage.empty() && std::find(usage.begin(), usage.end(), "keyEncipherment") == usage.end())
-    return "its key usage has no keyEncipherment";
-  if (facts.is_ca) return "it is the certificate of an authority";
-  if (EVP_PKEY_is_a(x509::public_key_of(certificate), "RSA") != 1) return "its key is not RSA";
-  if (facts.key_bits < kFewestBits) return fmt::format("its key has {} bits only", facts.key_bits);
-  return "";
-}
-
 // With the codes that Windows has for them.
 AgentState refused_path(const x509::Verdict& verdict) {
   if (verdict.problems.empty())
@@ -50,8 +32,25 @@ AgentState refused_path(const x509::Verdict& verdict) {
 
 }  // namespace
 
+std::string unsuitable_because(X509* certificate, const std::string& purpose) {
+  const auto facts = x509::certificate_facts(certificate);
+  const auto& purposes = facts.extensions.extended_key_usage;
+  if (std::find(purposes.begin(), purposes.end(), purpose) == purposes.end()) {
+    return fmt::format("it has not the purpose of {} ({})",
+                       purpose == "kra" ? "a recovery agent" : "an exchange certificate",
+                       x509::purpose_oid(purpose));
+  }
+  const auto& usage = facts.extensions.key_usage;
+  if (!usage.empty() && std::find(usage.begin(), usage.end(), "keyEncipherment") == usage.end())
+    return "its key usage has no keyEncipherment";
+  if (facts.is_ca) return "it is the certificate of an authority";
+  if (EVP_PKEY_is_a(x509::public_key_of(certificate), "RSA") != 1) return "its key is not RSA";
+  if (facts.key_bits < kFewestBits) return fmt::format("its key has {} bits only", facts.key_bits);
+  return "";
+}
+
 AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now) {
-  const std::string unsuitable = unsuitable_because(certificate);
+  const std::string unsuitable = unsuitable_because(certificate, "kra");
   if (!unsuitable.empty()) return {"unsuitable", unsuitable + " (CERT_E_WRONG_USAGE 0x800B0110)"};
   const auto facts = x509::certificate_facts(certificate);
   if (facts.not_after < now)

@@ -27,6 +27,11 @@ struct AgentState {
   bool usable() const { return state == "valid"; }
 };
 
+// Why nobody may encrypt an archived key to this certificate, whatever the date and the lists say:
+// it lacks the purpose ("kra", "caExchange"), or keyEncipherment, is an authority's, or its key is
+// not RSA of 2048 bits or more. "" when one may.
+std::string unsuitable_because(X509* certificate, const std::string& purpose);
+
 // Purpose 1.3.6.1.4.1.311.21.6, key usage, an RSA key of 2048 bits or more, the path to an anchor,
 // validity, and a current CRL of each issuer on it.
 AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now);

@@ -22,19 +22,6 @@ bool has(const std::vector<std::string>& list, const char* word) {
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-// Old certificates count as they did while they were valid.
-bool leads_to_anchor(const Candidate& candidate, const Trust& trust, std::time_t now) {
-  const auto facts = x509::certificate_facts(candidate.certificate.get());
-  x509::PathOptions options;
-  options.time = std::clamp(now, facts.not_before, facts.not_after);
-  options.security_level = 0;
-  return x509::verify_path(candidate.certificate.get(), candidate.chain, trust.anchors, options).ok;
-}
-
-bool is_archived(Archive& archive, X509* certificate) {
-  return !archive.store->find("thumbprint", x509::certificate_sha256(certificate), 1).empty();
-}
-
 std::vector<Bytes> hashes_of(const std::vector<ossl::Certificate>& certificates) {
   std::vector<Bytes> hashes;
   for (const auto& certificate : certificates)
@@ -62,18 +49,35 @@ KeyRow row_of(const Candidate& candidate, const std::vector<UsableAgent>& agents
 
 }  // namespace
 
-bool is_for_signatures_only(X509* certificate) {
-  const auto extensions = x509::certificate_facts(certificate).extensions;
-  const auto& usage = extensions.key_usage;
-  if (!usage.empty() && !has(usage, "keyEncipherment") && !has(usage, "dataEncipherment") &&
-      !has(usage, "keyAgreement")) {
+bool is_for_signatures_only(const std::vector<std::string>& key_usage,
+                            const std::vector<std::string>& purposes) {
+  if (!key_usage.empty() && !has(key_usage, "keyEncipherment") &&
+      !has(key_usage, "dataEncipherment") && !has(key_usage, "keyAgreement")) {
     return true;
   }
-  const auto& purposes = extensions.extended_key_usage;
   const auto signs_only = [](const std::string& purpose) {
     return purpose == "codeSigning" || purpose == "timeStamping" || purpose == "OCSPSigning";
   };
   return !purposes.empty() && std::all_of(purposes.begin(), purposes.end(), signs_only);
+}
+
+bool is_for_signatures_only(X509* certificate) {
+  const auto extensions = x509::certificate_facts(certificate).extensions;
+  return is_for_signatures_only(extensions.key_usage, extensions.extended_key_usage);
+}
+
+// Old certificates count as they did while they were valid.
+bool leads_to_anchor(X509* certificate, const std::vector<ossl::Certificate>& chain,
+                     const Trust& trust, std::time_t now) {
+  const auto facts = x509::certificate_facts(certificate);
+  x509::PathOptions options;
+  options.time = std::clamp(now, facts.not_before, facts.not_after);
+  options.security_level = 0;
+  return x509::verify_path(certificate, chain, trust.anchors, options).ok;
+}
+
+bool is_archived(Archive& archive, X509* certificate) {
+  return !archive.store->find("thumbprint", x509::certificate_sha256(certificate), 1).empty();
 }
 
 Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool allow_foreign,
@@ -86,7 +90,7 @@ Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool
     return {Fate::signature_only,
             "its certificate is for signatures only, and such keys are never archived"};
   if (is_archived(archive, certificate)) return {Fate::already, "it is in the archive already"};
-  candidate.foreign = !leads_to_anchor(candidate, trust, now);
+  candidate.foreign = !leads_to_anchor(certificate, candidate.chain, trust, now);
   if (candidate.foreign && (!allow_foreign || !archive.settings.allow_foreign)) {
     return {Fate::foreign,
             "its certificate leads to no anchor of the archive (CERT_E_ISSUERCHAINING "

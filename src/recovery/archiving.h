@@ -31,6 +31,12 @@ struct Judgement {
 // True when a certificate is for signatures only: its key usage has none of keyEncipherment,
 // dataEncipherment and keyAgreement, or its purposes are only such as need signatures.
 bool is_for_signatures_only(X509* certificate);
+bool is_for_signatures_only(const std::vector<std::string>& key_usage,
+                            const std::vector<std::string>& purposes);
+
+// Whether a certificate leads to an anchor of the archive, at a time when it was valid.
+bool leads_to_anchor(X509* certificate, const std::vector<ossl::Certificate>& chain,
+                     const Trust& trust, std::time_t now);
 
 // Whether a key may be archived: it is RSA or EC, not for signatures only, not there yet, its
 // certificate leads to an anchor (at a time when it was valid) or is allowed as foreign, and it is
@@ -49,8 +55,11 @@ struct UsableAgent {
 // the code that Windows has for it.
 std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std::time_t now);
 
+// True when the key of this certificate is in the archive.
+bool is_archived(Archive& archive, X509* certificate);
+
 // Encrypts the keys to the agents whose turn it is, and stores them in one transaction. When it
-// returns they are on the disk.
+// returns they are on the disk; what is there already is left as it is.
 void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
                   const std::vector<UsableAgent>& agents,
                   const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);

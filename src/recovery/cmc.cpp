@@ -11,6 +11,7 @@
 #include "src/recovery/cmc_message.h"
 #include "src/x509/certificate.h"
 #include "src/x509/extensions.h"
+#include "src/x509/input.h"
 #include "src/x509/public_key.h"
 #include "src/x509/request.h"
 
@@ -20,16 +21,8 @@ namespace {
 using cms::Element;
 using cms::Reader;
 
-constexpr std::string_view kPkiData = "1.3.6.1.5.5.7.12.2";
-constexpr std::string_view kPkiResponse = "1.3.6.1.5.5.7.12.3";
-constexpr std::string_view kArchivedKey = "1.3.6.1.4.1.311.21.13";
-constexpr std::string_view kEncryptedKeyHash = "1.3.6.1.4.1.311.21.21";
-constexpr std::string_view kIssuedCertHash = "1.3.6.1.4.1.311.21.17";
 constexpr std::string_view kClientInfo = "1.3.6.1.4.1.311.21.20";
-constexpr std::string_view kStatusInfo = "1.3.6.1.5.5.7.7.1";
 constexpr std::string_view kAddExtensions = "1.3.6.1.5.5.7.7.8";
-constexpr std::string_view kRegInfo = "1.3.6.1.5.5.7.7.18";
-constexpr std::string_view kAddAttributes = "1.3.6.1.4.1.311.10.10.1";
 
 std::string control_name(std::string_view oid) {
   static constexpr std::array<std::pair<std::string_view, const char*>, 8> kNames{{
@@ -128,31 +121,41 @@ const ossl::DigestType* digest_of_size(std::size_t size) {
   return nullptr;
 }
 
+constexpr const char* kBadArchival = "(CERTSRV_E_BAD_REQUEST_KEY_ARCHIVAL 0x8009400C)";
+
+// Exactly one attribute, the archived key, with one value.
+Element archived_key_value(const CmcMessage& message, const std::string& input) {
+  std::size_t count = 0;
+  Reader attributes(*message.unsigned_attributes, "the unsigned attributes of " + input);
+  for (; attributes.more(); ++count) attributes.next();
+  std::optional<Element> value;
+  try {
+    value = attribute_value(*message.unsigned_attributes, kArchivedKey, input);
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{} {}", error.what(), kBadArchival));
+  }
+  if (count == 1 && value) return *value;
+  throw Error(
+      Kind::malformed,
+      fmt::format("read {}: it has {} unsigned attributes, expected one, an archived key {}", input,
+                  count, kBadArchival));
+}
+
 ArchivedKey read_archived_key_attribute(const CmcMessage& message, const Bytes& hash,
                                         const std::string& input) {
-  const auto value = attribute_value(*message.unsigned_attributes, kArchivedKey, input);
-  const std::string wrong = "(CERTSRV_E_BAD_REQUEST_KEY_ARCHIVAL 0x8009400C)";
-  if (!value)
-    throw Error(Kind::malformed,
-                fmt::format("read {}: its unsigned attribute is no archived key {}", input, wrong));
+  const Element value = archived_key_value(message, input);
   ArchivedKey key;
-  key.content_info = to_bytes(value->whole);
+  key.content_info = to_bytes(value.whole);
   key.hash = hash;
   const ossl::DigestType* type = digest_of_size(hash.size());
   const Bytes made = type != nullptr ? ossl::digest(*type, key.content_info) : Bytes{};
   if (made.empty() || CRYPTO_memcmp(made.data(), hash.data(), made.size()) != 0) {
     throw Error(Kind::mismatch,
                 fmt::format("read {}: the archived key is not the one whose hash was signed {}",
-                            input, wrong));
+                            input, kBadArchival));
   }
   key.envelope = read_envelope(key.content_info, "the archived key");
   return key;
-}
-
-std::size_t count_of(const Element& attributes, const std::string& input) {
-  std::size_t count = 0;
-  for (Reader each(attributes, "the attributes of " + input); each.more(); ++count) each.next();
-  return count;
 }
 
 ClientInfo client_info(const Element& value, const std::string& input) {
@@ -264,6 +267,12 @@ void check_signatures(const std::vector<ossl::Certificate>& certificates,
 
 }  // namespace
 
+Bytes cmc_of(ByteView file, const std::string& input) {
+  if (!x509::looks_like_pem(file)) return to_bytes(file);
+  std::vector<x509::PemBlock> blocks = x509::pem_blocks(file, input);
+  return blocks.size() == 1 ? std::move(blocks.front().der) : Bytes{};
+}
+
 bool is_cmc_request(ByteView ber) { return is_cmc(ber, kPkiData); }
 bool is_cmc_response(ByteView ber) { return is_cmc(ber, kPkiResponse); }
 
@@ -287,8 +296,6 @@ CmcRequest read_cmc_request(ByteView ber, const std::string& input) {
   if (const auto info = attribute_value(message.signed_attributes, kClientInfo, input))
     request.client = client_info(*info, input);
   if (message.unsigned_attributes) {
-    if (count_of(*message.unsigned_attributes, input) != 1)
-      throw refuse("it has several unsigned attributes");
     request.archived_key = read_archived_key_attribute(message, hash, input);
   } else if (!hash.empty()) {
     throw refuse("it names the hash of an archived key that is not in it");
@@ -324,6 +331,7 @@ CmcResponse read_cmc_response(ByteView ber, const std::string& input) {
     throw refuse("the issued certificate is not by the signer of the response");
   check_signatures(response.certificates, input);
   response.signer = x509::certificate_facts(signer).subject;
+  response.authority = ossl::share(signer);
   response.digest = message.digest->name;
   response.message_digest = hex(message.message_digest);
   return response;

@@ -11,6 +11,16 @@
 
 namespace hsmith::recovery {
 
+// RFC 5272 and [MS-WCCE] 2.2.2.7, 2.2.2.8, dotted.
+inline constexpr std::string_view kPkiData = "1.3.6.1.5.5.7.12.2";
+inline constexpr std::string_view kPkiResponse = "1.3.6.1.5.5.7.12.3";
+inline constexpr std::string_view kArchivedKey = "1.3.6.1.4.1.311.21.13";
+inline constexpr std::string_view kEncryptedKeyHash = "1.3.6.1.4.1.311.21.21";
+inline constexpr std::string_view kIssuedCertHash = "1.3.6.1.4.1.311.21.17";
+inline constexpr std::string_view kStatusInfo = "1.3.6.1.5.5.7.7.1";
+inline constexpr std::string_view kRegInfo = "1.3.6.1.5.5.7.7.18";
+inline constexpr std::string_view kAddAttributes = "1.3.6.1.4.1.311.10.10.1";
+
 // A control of a PKIData or PKIResponse.
 struct CmcControl {
   std::string body_part;
@@ -56,8 +66,13 @@ struct CmcResponse {
   Bytes archived_key_hash;   // attribute 1.3.6.1.4.1.311.21.21
   std::string digest;
   std::string message_digest;
-  std::string signer;  // subject of the authority's certificate
+  std::string signer;           // subject of the authority's certificate
+  ossl::Certificate authority;  // that certificate
 };
+
+// The DER or BER in a file: as it is, or the one PEM block of any label (certreq writes "NEW
+// CERTIFICATE REQUEST"). Several blocks are no message: empty.
+Bytes cmc_of(ByteView file, const std::string& input);
 
 // True for a SignedData whose content is a PKIData or a PKIResponse.
 bool is_cmc_request(ByteView ber);

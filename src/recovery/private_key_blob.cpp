@@ -7,8 +7,11 @@
 #include <openssl/param_build.h>
 
 #include "src/base/error.h"
+#include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
+#include "src/recovery/pfx.h"
 #include "src/recovery/private_key.h"
+#include "src/x509/kind.h"
 
 namespace hsmith::recovery {
 namespace {
@@ -223,11 +226,22 @@ ossl::PKey in_both_orders(ByteView blob, EVP_PKEY* expected, const Read& read) {
   }
 }
 
+// The one of its keys that is meant: a PKCS#12 file of which nobody knows a password.
+ossl::PKey read_pkcs12(ByteView plaintext, EVP_PKEY* expected, const std::string& input) {
+  Pfx pfx = read_pfx(plaintext, input, Secret());
+  for (PfxKey& one : pfx.keys) {
+    if (ossl::same_public_key(one.key.get(), expected)) return proved(std::move(one.key), expected);
+  }
+  throw Error(Kind::mismatch, "the private key does not fit: it is not in the PKCS#12 file");
+}
+
 ossl::PKey read_any(ByteView plaintext, EVP_PKEY* expected, const std::string& input) {
   if (plaintext.size() >= 2 && plaintext[0] == kHeader[0] && plaintext[1] == kHeader[1])
     return proved(read_cryptoapi(plaintext), expected);
   if (is_cng_rsa(plaintext)) return in_both_orders(plaintext, expected, read_cng_rsa);
   if (is_cng_ec(plaintext)) return in_both_orders(plaintext, expected, read_cng_ec);
+  if (x509::kind_of_der(plaintext) == "a PKCS#12 file")
+    return read_pkcs12(plaintext, expected, input);
   return proved(private_key_from_der(plaintext, input), expected);
 }
 

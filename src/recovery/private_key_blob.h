@@ -18,10 +18,10 @@ Secret archived_form(const EVP_PKEY* key);
 std::vector<Bytes> archived_openings(EVP_PKEY* public_key, std::size_t size);
 
 // A private key in any form that is met in archives: PRIVATEKEYBLOB, CNG's RSA2, RSA3 and ECK2,
-// ECK4, ECK6, and PKCS#8, PKCS#1 and RFC 5915. Numbers of CNG are tried in both byte orders, since
-// documents disagree: `expected`, the public half that the key must have, decides. The key is
-// proved (pair_problem). Throws malformed, mismatch with what does not fit, refused for a
-// PRIVATEKEYBLOB of a signature key.
+// ECK4, ECK6, PKCS#8, PKCS#1 and RFC 5915, and PKCS#12 without a password. Numbers of CNG are tried
+// in both byte orders, since documents disagree: `expected`, the public half that the key must
+// have, decides. The key is proved (pair_problem). Throws malformed, mismatch with what does not
+// fit, refused for a PRIVATEKEYBLOB of a signature key.
 ossl::PKey read_archived_key(ByteView plaintext, EVP_PKEY* expected, const std::string& input);
 
 }  // namespace hsmith::recovery

@@ -18,13 +18,17 @@ using Table = TomlTable;
 
 constexpr std::size_t kProfileLimit = 1u << 20;
 
-Presence presence_named(const std::string& word, const Table& names) {
-  if (word == "allowed") return Presence::allowed;
-  if (word == "required") return Presence::required;
-  if (word == "forbidden") return Presence::forbidden;
-  names.refuse(
-      "wildcard",
-      fmt::format("names.wildcard is {}: known are allowed, required, forbidden", quoted(word)));
+void read_presence(const Table& table, const char* section, const char* key, Presence& presence) {
+  std::string word = "allowed";
+  table.read(key, word);
+  if (word == "allowed" || word == "required" || word == "forbidden") {
+    presence = word == "allowed"    ? Presence::allowed
+               : word == "required" ? Presence::required
+                                    : Presence::forbidden;
+    return;
+  }
+  table.refuse(key, fmt::format("{}.{} is {}: known are allowed, required, forbidden", section, key,
+                                quoted(word)));
 }
 
 void read_key(const Table& root, Profile& profile) {
@@ -53,19 +57,18 @@ void read_names(const Table& root, Profile& profile) {
   names.read("from_subject", profile.names_from_subject, {"CN", "emailAddress"});
   names.read("least", profile.least_names, 0, 10000);
   names.read("most", profile.most_names, 0, 10000);
-  std::string wildcard = "allowed";
-  names.read("wildcard", wildcard);
-  profile.wildcard = presence_named(wildcard, names);
+  read_presence(names, "names", "wildcard", profile.wildcard);
 }
 
 void read_issue(const Table& root, Profile& profile) {
-  const Table issue =
-      root.inner("issue", {"days", "authority", "path_length", "extensions", "template"});
+  const Table issue = root.inner(
+      "issue", {"days", "authority", "path_length", "extensions", "template", "archive_key"});
   issue.read("days", profile.most_days, 1, 36500);
   issue.read("authority", profile.authority);
   issue.read("path_length", profile.path_length, 0, 100);
   issue.read_list("extensions", profile.request_extensions, parse_oids);
   issue.read("template", profile.template_name);
+  read_presence(issue, "issue", "archive_key", profile.archive_key);
 }
 
 const ShippedProfile* shipped_named(std::string_view name) {

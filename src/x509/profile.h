@@ -51,6 +51,8 @@ struct Profile {
   // Windows's name of the template (1.3.6.1.4.1.311.20.2); with it the purposes are written as
   // application policies too (1.3.6.1.4.1.311.21.10), and no extension is critical. "": neither.
   std::string template_name;
+  // Whether a key comes with the request, to be archived: without it, or with it, none is issued.
+  Presence archive_key = Presence::allowed;
 };
 
 // True when the common name of such a certificate is a server's name rather than a title.

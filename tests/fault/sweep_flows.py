@@ -10,6 +10,9 @@ import sqlite3
 import subprocess
 import tempfile
 from collections import Counter
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
 
 
 def frozen(objects):
@@ -128,6 +131,8 @@ def strange_files(world):
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
     expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
     expected = ("state/audit.log", "state/archive.db", "state/archives/", "state/challenges/", "work/alice.", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
+    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "state/archive.db-", "state/archives/",
+                "work/web.crt", "work/web.rsp",
                 "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
@@ -548,19 +553,24 @@ class TokenInitErase(TokenInit):
         return "before" if seen.get("pin") == world.pin and self.unchanged(world, seen) else f"half erased: {seen}"
 
 
-def issued_rows(world, name="lab"):
-    """What the CA's file says, read from a copy, for a reader may change the files beside it: (serial, last reason)."""
+def rows_of(database, query):
+    """What a database says, read from a copy, for a reader may change the files beside it."""
     with tempfile.TemporaryDirectory() as folder:
-        for file in (world.state / "ca").glob(f"{name}.db*"):
+        for file in database.parent.glob(f"{database.name}*"):
             shutil.copy(file, folder)
-        store = sqlite3.connect(f"{folder}/{name}.db")
+        store = sqlite3.connect(f"{folder}/{database.name}")
         try:
             problem = store.execute("PRAGMA integrity_check").fetchone()[0]
-            rows = store.execute("SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
-                                 " ORDER BY id DESC LIMIT 1) FROM issued").fetchall()
+            rows = store.execute(query).fetchall()
         finally:
             store.close()
     return rows if problem == "ok" else [(problem, None)]
+
+
+def issued_rows(world, where="1"):
+    """What the CA's file says: (serial, last reason)."""
+    return rows_of(world.state / "ca/lab.db", "SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
+                   f" ORDER BY id DESC LIMIT 1) FROM issued WHERE {where}")
 
 
 class CaIssue(Flow):
@@ -626,6 +636,36 @@ class ArchiveAdd(Flow):
 
     def arguments(self, world):
         return ["archive", "add", "alice.p12", "--password-source", "file:pw"]
+class ArchiveSubmit(Flow):
+    """The key is archived and the certificate issued, or neither."""
+    name = "archive submit"
+    tokens = ("softhsm",)
+    again = {"before": {0}, "done": {0}}
+    nouns = Flow.nouns + ("web.cmc", "lab", "archive.db", "web.crt", "web.rsp", "CMC message")
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", "ca", "init", "lab", "--key-type", "ec:p256", "--subject", "CN=Sweep CA", "--days", "2000", "-o", "lab.crt")
+        world.must("hsmith", "ca", "exchange-cert", "--ca", "lab", "-o", "xchg.crt")
+        self.certify(world, "seal", "client", "--type", "ec:p256")
+        self.certify(world, "kra", "kra", "--type", "rsa:2048", "--use", "decrypt")
+        world.must("hsmith", "ca", "crl", "--ca", "lab", "-o", "lab.crl")
+        world.must("hsmith", "archive", "init", "--seal-key", "seal", "--trust", "lab.crt", "--crl", "lab.crl", "--officer-cert", "seal.crt")
+        world.must("hsmith", "kra", "add", "kra.crt", "--probe", "kra")
+        world.must(str(TESTS / "support/cmc_request"), "web.cmc", "--exchange", "xchg.crt")
+
+    def certify(self, world, name, profile, *generate):
+        world.must("hsmith", "key", "generate", name, *generate)
+        world.must("hsmith", "request", "new", name, "--cn", name, "-o", f"{name}.csr")
+        shown = world.must("hsmith", "request", "show", f"{name}.csr", "--json")
+        approval = json.loads(shown.out)["data"]["public_key_sha256"][:16]
+        world.must("hsmith", "ca", "issue", f"{name}.csr", "--ca", "lab", "--profile", profile, "--approve", approval, "--same-token",
+                   "-o", f"{name}.crt")
+        world.must("hsmith", "cert", "install", f"{name}.crt")
+
+    def arguments(self, world):
+        return ["archive", "submit", "web.cmc", "--exchange-key", "lab-Xchg", "--ca", "lab", "--profile", "email", "-o", "web.crt",
+                "--response", "web.rsp"]
 
     def state_of(self, world, seen):
         if not self.unchanged(world, seen):
@@ -728,6 +768,55 @@ class RecoverToToken(Recover):
         whole = {"class": "certificate", "label": "alice", "id": key["id"], "material": hashlib.sha256(der).hexdigest()}
         return "the key without its certificate" if not certificates else "done" if certificates == [whole] \
             else f"another certificate: {certificates}"
+        archived = {row[0] for row in rows_of(world.state / "archive.db", "SELECT hex(certificate) FROM archived_key")}
+        issued = [row[0] for row in issued_rows(world, "profile = 'email'")]
+        certificate, response = world.work / "web.crt", world.work / "web.rsp"
+        if not certificate.exists():
+            if response.exists():
+                return "a response without its certificate"
+            if issued and not archived:
+                return "issued without its key archived"
+            return "on record, not written" if issued else "archived, not on record" if archived else "before"
+        verified = subprocess.run(["openssl", "verify", "-CAfile", "lab.crt", "web.crt"], cwd=world.work, capture_output=True)
+        der = subprocess.run(["openssl", "x509", "-in", certificate, "-outform", "DER"], capture_output=True).stdout
+        serial = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-serial"], text=True,
+                                capture_output=True).stdout.strip().removeprefix("serial=")
+        if verified.returncode != 0 or issued != [serial] or archived != {hashlib.sha256(der).hexdigest().upper()}:
+            return f"the certificate {serial} is written; on record {issued}, archived {archived}: {verified.stderr}"
+        whole = not response.exists() or subprocess.run(
+            ["openssl", "cms", "-verify", "-inform", "der", "-in", "web.rsp", "-CAfile", "lab.crt", "-purpose", "any", "-out", "/dev/null"],
+            cwd=world.work, capture_output=True).returncode == 0
+        return "done" if whole else "the response does not verify"
+
+
+class RequestNewArchive(RequestNewKey):
+    """A key that is made in memory, put on the token, and sent along."""
+    name = "request new --archive"
+    tokens = ("softhsm",)
+    settled = ()
+    again = {"before": {0}, "done": {8}}
+    nouns = RequestNewKey.nouns + ("xchg.crt",)
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", "ca", "init", "lab", "--key-type", "ec:p256", "--subject", "CN=Sweep CA", "--days", "2000", "-o", "lab.crt")
+        world.must("hsmith", "ca", "exchange-cert", "--ca", "lab", "-o", "xchg.crt")
+
+    def arguments(self, world):
+        return ["request", "new", "web", "--key-type", "rsa:2048", "--cn", "web", "--ku", "keyEncipherment", "--archive",
+                "--exchange-cert", "xchg.crt", "--ca-cert", "lab.crt", "-o", "web.csr"]
+
+    def state_of(self, world, seen):
+        pair = pair_of(new_objects(world, seen), "web", "d")
+        if pair not in ("none", "whole"):
+            return pair
+        written = (world.work / "web.csr").exists()
+        if not written:
+            return "before" if pair == "none" else "the key without its request"
+        shown = world.hsmith(["request", "show", "web.csr", "--json"])
+        if shown.status != 0 or "archived_key" not in shown.out:
+            return f"web.csr is no whole request: {shown.err}"
+        return "done" if pair == "whole" else "a request without its key"
 
 
 class Repair(Flow):
@@ -796,7 +885,8 @@ openssl pkcs12 -export -inkey alice.key -in alice.crt -passout file:pw -out alic
 
 def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
-             RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(), Sign(),
+             RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(),
+             ArchiveSubmit(), RequestNewArchive(), Sign(),
              TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
              ArchiveAdd(), ArchiveGet(), RekeyApply(), Recover(), RecoverToToken(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),

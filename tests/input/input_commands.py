@@ -66,6 +66,11 @@ def another_root(content, data, good):
     return "a root that does not sign itself is trusted" if same else ""
 
 
+def same_key(content, data, good):
+    """The one bit that may be flipped names the same algorithm in another way."""
+    return "" if data["public_key_sha256"] == good["public_key_sha256"] else f"another key: {data}"
+
+
 def as_openssl_reads_it(content, data, good):
     """What is shown without being verified must at least be what stands there."""
     kind = "pem" if b"-----BEGIN" in content else "der"
@@ -97,6 +102,14 @@ COMMANDS = [
     Command("chain install {}", ("sub.der",), "a certificate", CERTIFICATES, as_openssl_reads_the_first),
     Command("chain show {}", ("web.der",), "a certificate", CERTIFICATES, as_openssl_reads_the_first),
     Command("request show {}", ("web.csr", "web.csr.der"), "a certificate request", ("a certificate request",)),
+    Command("request show {}", ("bob.cmc", "bob.rsp"), "a certificate request", ("a certificate request",)),
+    Command("request complete {}", ("bob.rsp",), "a certificate", CERTIFICATES, statuses=frozenset({3, 5, 6, 7, 10})),
+    Command("archive submit {} --exchange-key lab-Xchg --ca lab --profile email -o made", ("alice.cmc",), "a CMC request",
+            ("a certificate request", "a PKCS#7 or CMS file"), same=same_key, output="made"),
+    Command("request new new --key-type rsa:2048 --cn x --ku keyEncipherment --archive --exchange-cert {} --ca-cert lab.pem -o made",
+            ("xchg.der",), "a certificate", CERTIFICATES, same=same_recipient, output="made"),
+    Command("request new new --key-type rsa:2048 --cn x --ku keyEncipherment --archive --exchange-cert xchg.der --ca-cert {} -o made",
+            (), "a certificate", CERTIFICATES, output="made"),
     Command("request check {}", ("web.csr.der",), "a certificate request", ("a certificate request",)),
     Command("verify --public {} note.sig note", ("public.der", "public.pem"), "a public key", ("a public key",)),
     Command("verify --cert {} note.sig note", ("ca.der",), "a certificate", CERTIFICATES),

@@ -38,6 +38,19 @@ hsmith key generate box --type rsa:2048 --use decrypt >/dev/null
 csr box; issue box 21
 hsmith cert install box.pem >/dev/null
 hsmith encrypt --to box.pem --cipher aes-256-gcm -o box.p7m ca.key >/dev/null
+hsmith ca init lab --key-type ec:p256 --subject CN=Lab --days 2000 -o lab.pem >/dev/null
+hsmith ca exchange-cert --ca lab --format der -o xchg.der >/dev/null
+hsmith ca crl --ca lab -o lab.crl >/dev/null
+hsmith ca issue box.csr --ca lab --profile kra --same-token -o agent.pem --approve \
+  $(hsmith request show box.csr --json | jq -r '.data.public_key_sha256[:16]') >/dev/null
+hsmith archive init --seal-key mail --trust lab.pem --crl lab.crl --officer-cert mail.pem >/dev/null
+hsmith kra add agent.pem --probe box >/dev/null
+archived() {
+  hsmith request new "$1" --key-type rsa:2048 --profile email --cn "$1" --email "$1@example.com" --archive \
+    --exchange-cert xchg.der --ca-cert lab.pem --format der -o "$1.cmc" >/dev/null
+}
+archived alice; archived bob
+hsmith archive submit bob.cmc --exchange-key lab-Xchg --ca lab --profile email -o bob.pem --response bob.rsp >/dev/null
 openssl req -in web.csr -outform der -out web.csr.der
 openssl crl2pkcs7 -nocrl -certfile web.pem -certfile ca.pem -outform der -out web.p7b
 echo 'some text' > note

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "src/ossl/check.h"
+#include "src/ossl/software_key.h"
 
 namespace hsmith::tests {
 namespace {
@@ -15,30 +16,10 @@ ossl::PKeyContext context_for(EVP_PKEY* key) {
       ossl::check_ptr(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr), "use a software key"));
 }
 
-Bytes sign_message(EVP_PKEY* key, ByteView message) {
-  const ossl::DigestContext context(ossl::check_ptr(EVP_MD_CTX_new(), "sign"));
-  check(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key) == 1, "sign");
-  Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key)));
-  std::size_t size = signature.size();
-  check(EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) == 1,
-        "sign");
-  signature.resize(size);
-  return signature;
-}
-
 }  // namespace
 
 ossl::PKey generate_software_key(std::string_view type) {
-  const ossl::KeyType& wanted = ossl::key_type_named(type);
-  EVP_PKEY* key = nullptr;
-  if (wanted.algorithm == ossl::KeyAlgorithm::rsa) {
-    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", static_cast<std::size_t>(wanted.bits));
-  } else if (wanted.algorithm == ossl::KeyAlgorithm::ec) {
-    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", wanted.group);
-  } else {
-    key = EVP_PKEY_Q_keygen(nullptr, nullptr, wanted.group);
-  }
-  return ossl::PKey(ossl::check_ptr(key, "make a software key"));
+  return ossl::generate_software_key(ossl::key_type_named(type));
 }
 
 MemoryKey::MemoryKey(ossl::PKey private_key)
@@ -52,23 +33,7 @@ std::shared_ptr<MemoryKey> MemoryKey::generate(std::string_view type) {
 Bytes MemoryKey::sign(const ossl::Scheme& scheme, ByteView digest_or_message) {
   ++signatures;
   if (failure_) throw *std::exchange(failure_, std::nullopt);
-  if (scheme.digest == nullptr) return sign_message(private_key_.get(), digest_or_message);
-
-  const ossl::PKeyContext context = context_for(private_key_.get());
-  check(EVP_PKEY_sign_init(context.get()) == 1, "sign");
-  check(EVP_PKEY_CTX_set_signature_md(context.get(), scheme.digest->md()) == 1, "sign");
-  if (scheme.padding == ossl::Padding::pss) {
-    check(EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) == 1 &&
-              EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1,
-          "sign");
-  }
-  Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(private_key_.get())));
-  std::size_t size = signature.size();
-  check(EVP_PKEY_sign(context.get(), signature.data(), &size, digest_or_message.data(),
-                      digest_or_message.size()) == 1,
-        "sign");
-  signature.resize(size);
-  return signature;
+  return ossl::sign_in_software(private_key_.get(), scheme, digest_or_message);
 }
 
 // The bare operation; as on a token that has nothing else.

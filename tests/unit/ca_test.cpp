@@ -4,6 +4,7 @@
 #include "src/ca/certificate.h"
 #include "src/ca/check.h"
 #include "src/ca/crl.h"
+#include "src/ca/exchange.h"
 #include "src/ca/issue.h"
 #include "src/ca/renew.h"
 #include "src/ca/revoke.h"
@@ -51,11 +52,11 @@ class AuthorityTest : public testing::Test {
     return content;
   }
 
-  Bytes issue() {
+  Bytes issue(const char* profile = "client") {
     const Content content = client();
     const auto made = make_certificate(content, {root_.get(), key_});
     const std::vector<Authority> all = read_authorities(*store_);
-    add_issued(*store_, issued_from(made.get(), all.front(), {.name = "client"}, now_));
+    add_issued(*store_, issued_from(made.get(), all.front(), {.name = profile}, now_));
     return content.serial;
   }
 
@@ -168,6 +169,30 @@ TEST_F(AuthorityTest, CertifiesItsNewKeyWithTheOldOneAndTheOtherWayRound) {
   options.strict = true;
   EXPECT_TRUE(x509::verify_path(leaf.get(), {&new_with_old, 1}, {&root_, 1}, options).ok);
   EXPECT_TRUE(x509::verify_path(old_leaf.get(), {&old_with_new, 1}, {&fresh, 1}, options).ok);
+}
+
+TEST_F(AuthorityTest, TakesKeysForItsTwoNewestExchangeCertificatesAndAWeekBeyondTheirEnd) {
+  const auto problem = [&](const Bytes& serial, std::time_t at) {
+    return exchange_problem(*store_, issued_with_serial(*store_, serial).value(), at);
+  };
+  const std::time_t end = now_ + 10 * kDay;
+  const Bytes first = issue(kExchangeProfile);
+  EXPECT_EQ(problem(first, now_), "");
+  EXPECT_EQ(problem(first, end + kExchangeGrace - 60), "");
+  EXPECT_THAT(problem(first, end + kExchangeGrace + 60), HasSubstr("more than 7 days ago"));
+  const Bytes second = issue(kExchangeProfile);
+  issue();
+  EXPECT_EQ(problem(first, now_), "");
+  const Bytes third = issue(kExchangeProfile);
+  EXPECT_THAT(problem(first, now_), HasSubstr("two successors"));
+  EXPECT_EQ(problem(second, now_), "");
+  add_revocation(*store_, third, "superseded", now_);
+  EXPECT_THAT(problem(third, now_), HasSubstr("revoked"));
+  const auto found = find_exchange(*store_, [&](X509* certificate) {
+    return x509::certificate_facts(certificate).serial == hex(second);
+  });
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->serial, second);
 }
 
 TEST(Reasons, AreThoseOfTheStandard) {

@@ -1,0 +1,231 @@
+#include "cli/submission.h"
+
+#include <ctime>
+#include <filesystem>
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/prepared_file.h"
+#include "src/base/sha256.h"
+#include "src/base/text.h"
+#include "src/recovery/cmc_write.h"
+#include "src/x509/certificate.h"
+
+namespace hsmith::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Made {
+  ca::Issued issued;
+  ossl::Certificate certificate;
+  Bytes response;  // empty: none is wanted
+};
+
+Bytes file_content(const ca::Issued& issued, const SubmissionOutput& output) {
+  if (output.format == "der") return issued.certificate;
+  const auto certificate = x509::certificate_from_der(issued.certificate, "the certificate");
+  return to_bytes(as_bytes(x509::certificate_pem(certificate.get())));
+}
+
+Bytes response_to(const Submission& asked, X509* issued, const ca::Signer& signer) {
+  recovery::IssuedAnswer answer;
+  answer.issued = issued;
+  answer.authority = signer.certificate;
+  answer.archived_key_hash = asked.request.archived_key->hash;
+  return recovery::make_cmc_response(answer, signer.key);
+}
+
+Made make(const Archiving& work, const SubmissionOutput& output) {
+  Made made;
+  made.certificate = ca::make_certificate(work.draft.content, work.signer);
+  made.issued =
+      ca::issued_from(made.certificate.get(), work.own, work.asked.profile, std::time(nullptr));
+  made.issued.request = work.asked.sha256;
+  made.issued.file = absolute_output(output);
+  if (!output.response.empty())
+    made.response = response_to(work.asked, made.certificate.get(), work.signer);
+  return made;
+}
+
+std::vector<recovery::Candidate> candidate_of(const Archiving& work, const Made& made,
+                                              recovery::Archive& archive) {
+  std::vector<recovery::Candidate> candidates(1);
+  recovery::Candidate& candidate = candidates.front();
+  candidate.key = ossl::share(work.key.get());
+  candidate.certificate = ossl::share(made.certificate.get());
+  candidate.chain.push_back(ossl::share(work.own.certificate.get()));
+  const auto judgement = recovery::judge(archive, work.trust, candidate, false, std::time(nullptr));
+  if (judgement.fate == recovery::Fate::fit) return candidates;
+  throw Error(Kind::refused,
+              fmt::format("archive the key of {}: {}", work.asked.name, judgement.cause));
+}
+
+// After an error nobody knows without looking; who cannot look must believe it.
+bool may_be_archived(recovery::Archive& archive, X509* certificate) {
+  try {
+    return recovery::is_archived(archive, certificate);
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+void record_issue(Database& store, const ca::Issued& issued) {
+  Transaction transaction(store);
+  ca::refuse_second(store, issued.request, std::time(nullptr));
+  ca::add_issued(store, issued);
+  transaction.commit();
+}
+
+// The agents that can open it, from the row as it stands in the archive now.
+std::vector<std::string> agents_of(recovery::Archive& archive, const ca::Issued& issued) {
+  const auto ids = archive.store->find("thumbprint", sha256_hex(issued.certificate), 2);
+  if (ids.size() != 1) throw Error(Kind::mismatch, "read the archived key again: it is not there");
+  std::vector<std::string> agents;
+  for (const auto& agent :
+       recovery::checked_certificates(archive, recovery::checked_key(archive, ids.front()).agents))
+    agents.push_back(x509::certificate_facts(agent.get()).subject);
+  return agents;
+}
+
+Outcome outcome_of(const ca::Issued& issued, const std::string& ca, recovery::Archive& archive,
+                   const SubmissionOutput& output) {
+  const auto agents = agents_of(archive, issued);
+  Outcome outcome;
+  outcome.data = issued_json(issued);
+  outcome.data["ca"] = ca;
+  outcome.data["sha256"] = sha256_hex(issued.certificate);
+  outcome.data["agents"] = Json::array();
+  for (const std::string& agent : agents) outcome.data["agents"].push_back(json_text(agent));
+  if (!output.response.empty()) outcome.data["response"] = json_text(output.response);
+  if (output.certificate == "-") {
+    const Bytes content =
+        file_content(issued, {.certificate = "", .format = "pem", .response = ""});
+    outcome.data["pem"] = outcome.text = std::string(as_text(content));
+    if (output.format == "der") outcome.raw = issued.certificate;
+    return outcome;
+  }
+  outcome.text = fmt::format("{}: certificate {} for {}, until {}\n", printable(output.certificate),
+                             hex(issued.serial), issued.subject, rfc3339(issued.not_after));
+  for (const std::string& agent : agents)
+    outcome.text += fmt::format("its private key is archived for {}\n", agent);
+  if (!output.response.empty())
+    outcome.text += fmt::format("{}: the CMC response\n", printable(output.response));
+  return outcome;
+}
+
+// True when `path` is there and `is_it` finds that nothing needs to be written.
+bool holds(const std::string& path, const std::function<bool(const Bytes&)>& is_it) {
+  if (!fs::is_regular_file(path)) return false;
+  try {
+    return is_it(read_file(path));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void write_unless(const std::string& path, const Bytes& content, const Context& context,
+                  const std::function<bool(const Bytes&)>& is_it) {
+  if (path == "-" || path.empty() || holds(path, is_it)) return;
+  check_output(path, context.replace());
+  write_file(path, content, kPublicFile, context.replace());
+}
+
+}  // namespace
+
+void check_submission_output(const SubmissionOutput& output, const Context& context) {
+  if (output.certificate == "-" && output.format == "der" && context.options.json)
+    throw Error(Kind::usage, "print a certificate in DER as JSON: that does not go together")
+        .hint("name a file with -o");
+  if (output.response == "-") throw Error(Kind::usage, "archive submit --response -: name a file");
+  if (!output.response.empty() && output.response == output.certificate)
+    throw Error(Kind::usage, "archive submit: certificate and response into the same file");
+}
+
+void check_free_output(const SubmissionOutput& output, const Context& context) {
+  check_output(output.certificate, context.replace());
+  if (!output.response.empty()) check_output(output.response, context.replace());
+}
+
+std::string absolute_output(const SubmissionOutput& output) {
+  if (output.certificate == "-") return "-";
+  return fs::absolute(output.certificate).lexically_normal().string();
+}
+
+std::string archive_url(const recovery::Archive& archive) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  const std::string name = archive.store->name();
+  if (!name.starts_with(kSqlite)) return name;
+  return std::string(kSqlite) +
+         fs::absolute(name.substr(kSqlite.size())).lexically_normal().string();
+}
+
+std::optional<ca::Issued> issued_before(const Submission& asked, OpenAuthority& authority,
+                                        recovery::Archive& archive) {
+  auto issued = ca::issued_for_request(authority.store, asked.sha256);
+  if (!issued || !issued->reason.empty() || issued->not_after < std::time(nullptr)) return {};
+  const auto certificate = x509::certificate_from_der(issued->certificate, authority.store.path());
+  if (!recovery::is_archived(archive, certificate.get()))
+    ca::refuse_second(authority.store, asked.sha256, std::time(nullptr));
+  return issued;
+}
+
+Outcome archive_and_issue(const Archiving& work, const SubmissionOutput& output,
+                          OpenAuthority& authority, recovery::Archive& archive,
+                          Undertaking& undertaking, Context& context) {
+  const Made made = make(work, output);
+  const auto candidates = candidate_of(work, made, archive);
+  const bool prints = output.certificate == "-";  // with the command's other output
+  const auto release_response =
+      made.response.empty()
+          ? [] {}
+          : prepare_file(output.response, made.response, kPublicFile, context.replace());
+  const auto release = prints ? [] {}
+                              : prepare_file(output.certificate, file_content(made.issued, output),
+                                             kPublicFile, context.replace());
+  const std::string sha256 = sha256_hex(made.issued.certificate);
+  undertaking.know("certificate", sha256);
+  undertaking.know("serial", hex(made.issued.serial));
+  try {
+    in_audit(context, archive.store->name(), {{"keys", Json::array({sha256})}}, [&] {
+      recovery::archive_keys(archive, candidates, work.agents, work.seal, std::time(nullptr));
+    });
+    remember_archive(context, archive);
+    record_issue(authority.store, made.issued);
+    release();
+    release_response();
+    return outcome_of(made.issued, work.asked.ca, archive, output);
+  } catch (const Error& error) {
+    if (!may_be_archived(archive, made.certificate.get())) throw;
+    throw Error(error.kind(), fmt::format("{}; the key is archived", error.what()))
+        .hint(
+            "run the same command again, or hsmith doctor --repair: the certificate is given "
+            "then")
+        .ckr(error.ckr())
+        .unfinished();
+  }
+}
+
+Outcome give_again(const Submission& asked, const ca::Issued& issued,
+                   const SubmissionOutput& output, const ca::Signer& signer,
+                   recovery::Archive& archive, Context& context) {
+  const auto certificate = x509::certificate_from_der(issued.certificate, "the CA database");
+  context.warn(fmt::format("the request was granted before, at {}: the same certificate is given",
+                           rfc3339(issued.issued)));
+  if (context.options.plan) return planned({});
+  const Bytes content = file_content(issued, output);
+  write_unless(output.certificate, content, context,
+               [&](const Bytes& there) { return there == content; });
+  if (!output.response.empty()) {
+    write_unless(output.response, response_to(asked, certificate.get(), signer), context,
+                 [&](const Bytes& there) {
+                   const auto read = recovery::read_cmc_response(there, output.response);
+                   return read.issued &&
+                          x509::same_certificate(read.issued.get(), certificate.get()) &&
+                          read.archived_key_hash == asked.request.archived_key->hash;
+                 });
+  }
+  return outcome_of(issued, asked.ca, archive, output);
+}
+
+}  // namespace hsmith::cli
