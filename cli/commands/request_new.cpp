@@ -65,7 +65,8 @@ struct Wanted {
   std::optional<x509::Profile> profile;
   std::string digest;
   std::string scheme;
-  std::string key_type;  // which the template asks for
+  std::string key_type;       // which the template asks for
+  std::string template_name;  // Windows's, for a request with its key
 };
 
 // What the template says; what an option says goes before it, and takes its place.
@@ -115,6 +116,13 @@ Wanted wanted(Options& options, Context& context) {
   wanted.digest = from.digest;
   wanted.scheme = from.scheme;
   wanted.key_type = from.key_type.empty() ? "" : ossl::key_type_named(from.key_type).name;
+  wanted.template_name = from.template_name;
+  if (wanted.template_name.empty() && wanted.profile)
+    wanted.template_name = wanted.profile->template_name;
+  if (from.archive && !options.archival.wanted) {
+    throw Error(Kind::usage, "request new: the template wants the private key archived")
+        .hint("add --archive --exchange-cert FILE --ca-cert FILE");
+  }
   options.output.new_header = options.output.new_header || from.new_header;
   if (options.challenge_source)
     wanted.spec.challenge_password = challenge_from(*options.challenge_source, context);
@@ -196,7 +204,7 @@ Outcome with_new_key(const Options& options, Wanted& wanted, Context& context) {
   const tokens::KeySpec spec = key_spec(options, wanted);
   if (options.archival.wanted) {
     return request_with_archived_key(
-        options.archival, spec, options.output, wanted.profile ? wanted.profile->template_name : "",
+        options.archival, spec, options.output, wanted.template_name,
         [&](const auto& key) { return sign(key, wanted, context); }, context);
   }
   const tokens::Reach way = reach(context);

@@ -192,8 +192,11 @@ void read_pki_data(CmcRequest& request, Bytes& hash, const Bytes& content,
       request.extensions = oids_of(after_references(control.value, input), input);
     if (control.named.oid == kAddAttributes) {
       const Element attributes = after_references(control.value, input);
-      request.attributes = oids_of(attributes, input);
-      hash = octets_attribute(attributes, kEncryptedKeyHash, input);
+      for (std::string& oid : oids_of(attributes, input))
+        request.attributes.push_back(std::move(oid));
+      Bytes found = octets_attribute(attributes, kEncryptedKeyHash, input);
+      if (!hash.empty() && !found.empty()) reader.refuse("it names the archived key's hash twice");
+      if (!found.empty()) hash = std::move(found);
     }
   }
   request.request_der = read_tagged_request(reader.take(cms::kSequence, "the requests"), input);

@@ -15,7 +15,7 @@ namespace hsmith::x509 {
 namespace {
 
 // What stands in [NewRequest] and says something only to Windows, or of a key that is made there.
-constexpr std::array<std::string_view, 21> kWindowsOnly{"keyspec",
+constexpr std::array<std::string_view, 20> kWindowsOnly{"keyspec",
                                                         "machinekeyset",
                                                         "providername",
                                                         "providertype",
@@ -28,7 +28,6 @@ constexpr std::array<std::string_view, 21> kWindowsOnly{"keyspec",
                                                         "smime",
                                                         "requestername",
                                                         "keyusageproperty",
-                                                        "privatekeyarchive",
                                                         "readerkey",
                                                         "securitydescriptor",
                                                         "pinname",
@@ -37,16 +36,13 @@ constexpr std::array<std::string_view, 21> kWindowsOnly{"keyspec",
                                                         "validityperiod",
                                                         "validityperiodunits"};
 
-constexpr std::array<std::string_view, 10> kTaken{"subject",
-                                                  "keylength",
-                                                  "keyalgorithm",
-                                                  "hashalgorithm",
-                                                  "keyusage",
-                                                  "requesttype",
-                                                  "exportable",
-                                                  "exportableencrypted",
-                                                  "alternatesignaturealgorithm",
-                                                  "x500nameflags"};
+constexpr std::array<std::string_view, 11> kTaken{
+    "subject",           "keylength",
+    "keyalgorithm",      "hashalgorithm",
+    "keyusage",          "requesttype",
+    "exportable",        "exportableencrypted",
+    "privatekeyarchive", "alternatesignaturealgorithm",
+    "x500nameflags"};
 
 struct Reader {
   const std::string& document;
@@ -225,12 +221,9 @@ void read_entry(const InfEntry& entry, Reader& reader) {
     if (is_true(entry, reader)) reader.wanted.scheme = "pss";
     return;
   }
-  if (key == "privatekeyarchive" && is_true(entry, reader)) {
-    throw Error(
-        Kind::unsupported,
-        fmt::format("read {}, line {}: PrivateKeyArchive = TRUE: a template cannot ask for it",
-                    reader.document, entry.line))
-        .hint("a request with its key for the archive: hsmith request new --archive");
+  if (key == "privatekeyarchive") {
+    reader.wanted.archive = is_true(entry, reader);
+    return;
   }
   if (std::find(kTaken.begin(), kTaken.end(), key) != kTaken.end()) return;
   if (std::find(kWindowsOnly.begin(), kWindowsOnly.end(), key) != kWindowsOnly.end()) {
@@ -387,8 +380,11 @@ RequestTemplate request_from_inf(const std::vector<InfSection>& sections,
     } else if (name == "extensions") {
       read_extensions(section, reader);
     } else if (name == "requestattributes") {
-      for (const InfEntry& entry : section.entries)
-        reader.passed_over.push_back(printable(entry.key));
+      for (const InfEntry& entry : section.entries) {
+        if (lower(entry.key) == "certificatetemplate") reader.wanted.template_name = entry.value;
+        if (lower(entry.key) != "certificatetemplate" || !reader.wanted.archive)
+          reader.passed_over.push_back(printable(entry.key));
+      }
     } else if (name != "version") {
       refuse_inf(document, section.line, fmt::format("[{}] is not known", printable(section.name)),
                  "known are [NewRequest], [EnhancedKeyUsageExtension], [Extensions], "

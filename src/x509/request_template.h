@@ -20,6 +20,8 @@ struct RequestTemplate {
   std::string digest;
   std::string scheme;
   bool new_header = false;
+  bool archive = false;              // the private key shall go along for an archive
+  std::string template_name;         // Windows's name of the certificate template, for that
   std::vector<std::string> notices;  // what was changed or passed over, one line each
 };
 
