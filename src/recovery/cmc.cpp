@@ -301,7 +301,9 @@ CmcRequest read_cmc_request(ByteView ber, const std::string& input) {
   if (message.unsigned_attributes) {
     request.archived_key = read_archived_key_attribute(message, hash, input);
   } else if (!hash.empty()) {
-    throw refuse("it names the hash of an archived key that is not in it");
+    throw refuse(
+        "it names the hash of an archived key that is not in it "
+        "(CERTSRV_E_BAD_REQUEST_KEY_ARCHIVAL 0x8009400C)");
   }
   request.digest = message.digest->name;
   request.message_digest = hex(message.message_digest);
