@@ -15,13 +15,11 @@
 namespace hsmith::cli {
 namespace {
 
-constexpr std::string_view kSqlite = "sqlite:";
-
 std::string url_of(const Context& context, const ArchiveOptions& options) {
   if (options.url) return *options.url;
   if (const auto set = variable("HSMITH_ARCHIVE")) return *set;
   if (context.config.archive_url) return *context.config.archive_url;
-  return std::string(kSqlite) + (context.environment.state_folder / "archive.db").string();
+  return "sqlite:" + (context.environment.state_folder / "archive.db").string();
 }
 
 // What comes after a change that stays.
@@ -42,8 +40,8 @@ std::filesystem::path seen_file(const Context& context, const recovery::Archive&
 
 void add_archive_option(Arguments& command, ArchiveOptions& options) {
   command.add_option("--archive", options.url,
-                     "sqlite:PATH (default: HSMITH_ARCHIVE, [archive] url, archive.db in the state "
-                     "folder)");
+                     "sqlite:PATH or postgresql://… (default: HSMITH_ARCHIVE, [archive] url, "
+                     "archive.db in the state folder)");
 }
 
 void add_archive_change_options(Arguments& command, ArchiveOptions& options) {
@@ -52,21 +50,8 @@ void add_archive_change_options(Arguments& command, ArchiveOptions& options) {
                      "The key that seals changes, as a URI, where its token is not the chosen one");
 }
 
-std::filesystem::path archive_file(const Context& context, const ArchiveOptions& options) {
-  const std::string url = url_of(context, options);
-  if (url.starts_with(kSqlite) && url.size() > kSqlite.size()) return url.substr(kSqlite.size());
-  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
-    const std::string authority = url.substr(0, url.find('/', url.find("//") + 2));
-    const std::size_t at = authority.find('@');
-    if (at != std::string::npos && authority.find(':', authority.find("//")) < at)
-      throw Error(Kind::refused, "open the archive: its URL holds a password, which others can see")
-          .hint("use a pass file (~/.pgpass) or a service");
-    throw Error(Kind::unsupported, "open the archive: there is no PostgreSQL store")
-        .hint("use sqlite:PATH");
-  }
-  throw Error(Kind::usage, fmt::format("open the archive {}: it is neither sqlite:PATH nor "
-                                       "postgresql://…",
-                                       quoted(url)));
+recovery::StorePlace archive_place(const Context& context, const ArchiveOptions& options) {
+  return recovery::parse_store_place(url_of(context, options));
 }
 
 void require_named_archive(const Context& context, const ArchiveOptions& options) {
@@ -113,15 +98,9 @@ ossl::Certificate pinned_seal_certificate(const Context& context) {
 
 recovery::Archive open_archive(Context& context, const ArchiveOptions& options,
                                recovery::StoreMode mode) {
-  const auto file = archive_file(context, options);
-  if (!std::filesystem::exists(file)) {
-    throw Error(Kind::not_found,
-                fmt::format("open the archive {}: there is none", quoted(file.string())))
-        .hint("make one with: hsmith archive init");
-  }
+  auto store = recovery::open_store(archive_place(context, options), mode);
   const auto certificate = pinned_seal_certificate(context);
-  recovery::Archive archive =
-      recovery::open_archive(recovery::open_sqlite_store(file, mode), certificate.get());
+  recovery::Archive archive = recovery::open_archive(std::move(store), certificate.get());
   refuse_rollback(context, archive);
   return archive;
 }

@@ -10,7 +10,7 @@
 #include "cli/context.h"
 #include "src/recovery/archive.h"
 #include "src/recovery/archiving.h"
-#include "src/recovery/store_sqlite.h"
+#include "src/recovery/store_place.h"
 #include "tokens/keys.h"
 
 namespace hsmith::cli {
@@ -23,9 +23,8 @@ struct ArchiveOptions {
 void add_archive_option(Arguments& command, ArchiveOptions& options);
 void add_archive_change_options(Arguments& command, ArchiveOptions& options);
 
-// The file of a sqlite: archive. Throws refused for a password in a URL, unsupported for
-// postgresql://.
-std::filesystem::path archive_file(const Context& context, const ArchiveOptions& options);
+// Where the archive is. Throws usage for another URL.
+recovery::StorePlace archive_place(const Context& context, const ArchiveOptions& options);
 // The same for what destroys: the archive must be named on the command line. Throws usage.
 void require_named_archive(const Context& context, const ArchiveOptions& options);
 

@@ -1,4 +1,5 @@
-// hsmith archive backup: a consistent copy of an archive, verified as a whole.
+// hsmith archive backup: a consistent copy of an archive, verified as a whole. From every store it
+// is a file of SQLite, and restore puts it into either.
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -6,6 +7,8 @@
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/recovery/store_copy.h"
+#include "src/recovery/store_sqlite.h"
 
 namespace hsmith::cli {
 namespace {
@@ -37,7 +40,9 @@ Outcome run(const Options& options, Context& context) {
   check_output(options.output, Replace::no);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
   if (context.options.plan) return planned({{Change::Kind::create, options.output}});
-  archive.store->copy_to(options.output);
+  recovery::create_sqlite_store(options.output, [&](recovery::StoreChange& copy) {
+    recovery::copy_archive(*archive.store, copy);
+  });
   const auto counts = verify_copy(options.output, archive.seal_certificate.get());
   Outcome outcome;
   outcome.data = {

@@ -56,12 +56,6 @@ recovery::ArchiveChange first_change(const Options& options) {
   return change;
 }
 
-// An archive that has a seal is one; a file without is what an interrupted run left.
-bool is_finished(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return false;
-  return recovery::open_sqlite_store(file, recovery::StoreMode::read)->last_seal().has_value();
-}
-
 // Pins the certificate before anything is sealed. One that is pinned already must be the same.
 void pin(const std::filesystem::path& file, X509* certificate) {
   if (std::filesystem::exists(file)) {
@@ -92,12 +86,13 @@ Outcome done(const Context& context, const recovery::Archive& archive) {
 }
 
 Outcome run(const Options& options, Context& context) {
-  const auto file = archive_file(context, options.archive);
-  const std::string name = quoted(file.string());
+  const recovery::StorePlace place = archive_place(context, options.archive);
   if (options.kras_per_key < 1) throw Error(Kind::usage, "--kras-per-key: at least 1");
   recovery::ArchiveChange change = first_change(options);
-  if (is_finished(file))
-    throw Error(Kind::exists, fmt::format("make the archive {}: it is there", name));
+  if (recovery::holds_archive(place)) {
+    throw Error(Kind::exists,
+                fmt::format("make the archive {}: it is there", quoted(place.name())));
+  }
   const tokens::Selector selector = tokens::parse_selector(*options.archive.seal_key);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
@@ -105,14 +100,13 @@ Outcome run(const Options& options, Context& context) {
       tokens::certificate_in_service(tokens::take_inventory(token), key).der,
       "the seal key's certificate");
   if (context.options.plan) {
-    return planned({{Change::Kind::create, "archive " + file.string()},
+    return planned({{Change::Kind::create, "archive " + place.name()},
                     {Change::Kind::create, seal_certificate_file(context).string()}});
   }
   pin(seal_certificate_file(context), certificate.get());
-  make_private_folder(file.parent_path());
-  if (!std::filesystem::exists(file)) recovery::create_sqlite_store(file);
+  if (!recovery::store_exists(place)) recovery::create_store(place);
   recovery::Archive archive;
-  archive.store = recovery::open_sqlite_store(file, recovery::StoreMode::change);
+  archive.store = recovery::open_store(place, recovery::StoreMode::change);
   archive.seal_certificate = ossl::share(certificate.get());
   in_audit(context, archive.store->name(), {{"id", change.settings->id}}, [&] {
     const auto transaction = archive.store->change();

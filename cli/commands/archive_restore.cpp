@@ -6,6 +6,8 @@
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/recovery/store_copy.h"
+#include "src/recovery/store_sqlite.h"
 
 namespace hsmith::cli {
 namespace {
@@ -16,13 +18,32 @@ struct Options {
   bool accept_rollback = false;
 };
 
-Outcome run(const Options& options, Context& context) {
-  const auto file = archive_file(context, options.archive);
-  if (std::filesystem::exists(file)) {
-    throw Error(Kind::exists,
-                fmt::format("restore the archive {}: it is there", quoted(file.string())))
-        .hint("move it away first, and the files beside it whose names end in -wal and -shm");
+void refuse_existing(const recovery::StorePlace& place) {
+  const bool is_file = !place.file.empty();
+  if (is_file ? !std::filesystem::exists(place.file) : !recovery::holds_archive(place)) return;
+  throw Error(Kind::exists,
+              fmt::format("restore the archive {}: it is there", quoted(place.name())))
+      .hint(is_file ? "move it away first, and the files beside it whose names end in -wal and -shm"
+                    : "restore into another database, or rename the schema hsmith first");
+}
+
+// One transaction: an interrupted restore leaves no archive.
+void restore(recovery::Store& backup, const recovery::StorePlace& place) {
+  const auto copy = [&](recovery::StoreChange& change) { recovery::copy_archive(backup, change); };
+  if (!place.file.empty()) {
+    make_private_folder(place.file.parent_path());
+    return recovery::create_sqlite_store(place.file, copy);
   }
+  if (!recovery::store_exists(place)) recovery::create_store(place);
+  const auto store = recovery::open_store(place, recovery::StoreMode::change);
+  const auto change = store->change();
+  copy(*change);
+  change->commit();
+}
+
+Outcome run(const Options& options, Context& context) {
+  const recovery::StorePlace place = archive_place(context, options.archive);
+  refuse_existing(place);
   const auto certificate = pinned_seal_certificate(context);
   recovery::Archive backup = recovery::open_archive(
       recovery::open_sqlite_store(options.backup, recovery::StoreMode::read), certificate.get());
@@ -40,11 +61,9 @@ Outcome run(const Options& options, Context& context) {
           .hint("keys that were archived after this backup are lost; --accept-rollback takes it");
     }
   }
-  if (context.options.plan) return planned({{Change::Kind::create, "archive " + file.string()}});
-  make_private_folder(file.parent_path());
-  in_audit(context, "sqlite:" + file.string(),
-           {{"backup", json_text(options.backup)}, {"seals", counts.seals}},
-           [&] { backup.store->copy_to(file.string()); });
+  if (context.options.plan) return planned({{Change::Kind::create, "archive " + place.name()}});
+  in_audit(context, place.name(), {{"backup", json_text(options.backup)}, {"seals", counts.seals}},
+           [&] { restore(*backup.store, place); });
   remember_archive(context, backup);
   recovery::Archive again = open_archive(context, options.archive, recovery::StoreMode::read);
   Outcome outcome;

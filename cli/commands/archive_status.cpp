@@ -20,8 +20,7 @@ Outcome run(const ArchiveOptions& options, Context& context) {
     const auto certificate = recovery::checked_certificate(archive, agent.certificate);
     usable += recovery::agent_state(certificate.get(), trust, std::time(nullptr)).usable();
   }
-  std::size_t keys = 0;
-  archive.store->each_key([&keys](const recovery::KeyRow&) { ++keys; });
+  const std::int64_t keys = archive.store->count_keys();
   const bool ready = usable >= static_cast<std::size_t>(settings.kras_per_key);
   Outcome outcome;
   outcome.data = {{"archive", json_text(archive.store->name())},

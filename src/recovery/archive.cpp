@@ -1,6 +1,7 @@
 #include "src/recovery/archive.h"
 
 #include <fmt/format.h>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
@@ -46,7 +47,9 @@ Archive open_archive(std::unique_ptr<Store> store, X509* seal_certificate) {
   const Seal newest = checked_seal(archive, *last);
   archive.last_seal = newest.number;
   archive.last_hash = hex(sha256_of(last->content));
-  archive.settings = settings_at(archive, newest.settings_seal);
+  archive.settings_seal = newest.settings_seal;
+  archive.settings =
+      newest.settings ? *newest.settings : settings_at(archive, newest.settings_seal);
   return archive;
 }
 
@@ -68,6 +71,13 @@ void catch_up(Archive& archive) {
   archive.last_hash = hex(sha256_of(last->content));
 }
 
+// Each once: many keys come with the same chain.
+std::map<Bytes, ByteView> by_hash(const std::vector<Bytes>& objects) {
+  std::map<Bytes, ByteView> all;
+  for (const Bytes& object : objects) all.emplace(sha256_of(object), object);
+  return all;
+}
+
 }  // namespace
 
 void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
@@ -82,17 +92,24 @@ void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
   }
   for (KeyRow& key : what.rewrapped) key.seal = number;
   const SealRow seal = make_seal(archive, what, *seal_key, now);
-  for (const Bytes& object : what.objects) change.add_object(sha256_of(object), object);
+  const auto objects = by_hash(what.objects);
+  for (const auto& [sha256, object] : objects) change.add_object(sha256, object);
   change.add_seal(seal);
   for (const KeyRow& key : what.keys) {
-    const auto certificate = change_certificate(archive, what, key.certificate);
+    const auto brought = objects.find(key.certificate);
+    const auto certificate =
+        brought == objects.end()
+            ? checked_certificate(archive, key.certificate)
+            : x509::certificate_from_der(brought->second, "a new certificate of the archive");
     change.add_key(key, terms_of(certificate.get()));
   }
   for (const KeyRow& key : what.rewrapped) change.replace_key(key);
   change.commit();
   archive.last_seal = number;
   archive.last_hash = hex(sha256_of(seal.content));
-  if (what.settings) archive.settings = *what.settings;
+  if (!what.settings) return;
+  archive.settings = *what.settings;
+  archive.settings_seal = number;
 }
 
 KeyRow checked_key(Archive& archive, std::int64_t id) {
@@ -165,7 +182,11 @@ std::vector<Term> terms_of(X509* certificate) {
   terms.push_back({"keyid", key_id.empty()
                                 ? hex(ossl::key_identifier(x509::public_key_of(certificate)))
                                 : key_id});
-  std::erase_if(terms, [](const Term& term) { return term.value.empty() || !is_utf8(term.value); });
+  // PostgreSQL's texts have no NUL.
+  std::erase_if(terms, [](const Term& term) {
+    return term.value.empty() || term.value.size() > kMostTerm || !is_utf8(term.value) ||
+           term.value.find('\0') != std::string::npos;
+  });
   std::sort(terms.begin(), terms.end());
   terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
   return terms;

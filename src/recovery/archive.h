@@ -50,6 +50,7 @@ struct Archive {
   std::unique_ptr<Store> store;
   ossl::Certificate seal_certificate;
   Settings settings;
+  std::int64_t settings_seal = 0;  // the newest seal that has settings
   std::int64_t last_seal = 0;
   std::string last_hash;  // SHA-256 of the last seal's content, hex
 };

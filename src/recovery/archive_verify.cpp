@@ -23,39 +23,50 @@ void note_objects(Expected& expected, const Settings& settings) {
   expected.objects.insert(settings.crls.begin(), settings.crls.end());
 }
 
+void read_seal_row(Archive& archive, const SealRow& row, const std::string& previous,
+                   Expected& expected) {
+  const Seal seal = checked_seal(archive, row);
+  for (const auto& [id, sha256] : seal.keys) expected.keys[id] = {row.number, sha256};
+  if (seal.settings) note_objects(expected, *seal.settings);
+  if (seal.previous != previous) {
+    throw Error(Kind::mismatch,
+                fmt::format("seal {} does not follow the one before it", row.number));
+  }
+}
+
 Expected read_seals(Archive& archive, std::vector<std::string>& problems) {
   Expected expected;
   std::string previous;
-  for (std::int64_t number = 1; number <= archive.last_seal; ++number) {
-    const auto row = archive.store->seal(number);
-    if (!row) {
-      problems.push_back(fmt::format("seal {} is missing", number));
+  std::int64_t next = 1;
+  archive.store->each_seal([&](const SealRow& row) {
+    if (row.number < next || row.number > archive.last_seal) {
+      problems.push_back(fmt::format("seal {}: no other seal leads to it", row.number));
+      return;
+    }
+    for (; next < row.number; ++next) {
+      problems.push_back(fmt::format("seal {} is missing", next));
       previous.clear();
-      continue;
     }
     try {
-      const Seal seal = checked_seal(archive, *row);
-      if (seal.previous != previous)
-        problems.push_back(fmt::format("seal {} does not follow the one before it", number));
-      for (const auto& [id, sha256] : seal.keys) expected.keys[id] = {number, sha256};
-      if (seal.settings) note_objects(expected, *seal.settings);
+      read_seal_row(archive, row, previous, expected);
     } catch (const Error& error) {
       problems.emplace_back(error.what());
     }
-    previous = hex(sha256_of(row->content));
-  }
+    previous = hex(sha256_of(row.content));
+    ++next;
+  });
   if (previous != archive.last_hash) problems.emplace_back("the last seal was changed meanwhile");
   return expected;
 }
 
-std::string problem_of(Archive& archive, const Expected& expected, const KeyRow& key) {
+std::string problem_of(Archive& archive, const Expected& expected, const KeyRow& key,
+                       std::vector<Term> terms) {
   const auto sealed = expected.keys.find(key.id);
   if (sealed == expected.keys.end()) return "no seal knows it";
   if (sealed->second != std::pair{key.seal, fingerprint(key)}) return "it is not what was sealed";
   const auto certificate = archive.store->object(key.certificate);
   if (!certificate) return "its certificate is missing";
   const auto parsed = x509::certificate_from_der(*certificate, "its certificate");
-  std::vector<Term> terms = archive.store->terms(key.id);
   std::sort(terms.begin(), terms.end());
   if (terms != terms_of(parsed.get()))
     return "what it is found by is not what its certificate says";
@@ -75,14 +86,14 @@ std::vector<std::string> verify_archive(Archive& archive, ArchiveCounts& counts)
   Expected expected = read_seals(archive, problems);
   counts.seals = static_cast<std::size_t>(archive.last_seal);
   std::set<std::int64_t> seen;
-  archive.store->each_key([&](const KeyRow& key) {
+  archive.store->each_key_with_terms([&](const KeyRow& key, const std::vector<Term>& terms) {
     ++counts.keys;
     seen.insert(key.id);
     expected.objects.insert(key.certificate);
     expected.objects.insert(key.chain.begin(), key.chain.end());
     expected.objects.insert(key.agents.begin(), key.agents.end());
     try {
-      const std::string problem = problem_of(archive, expected, key);
+      const std::string problem = problem_of(archive, expected, key, terms);
       if (!problem.empty()) problems.push_back(fmt::format("key {}: {}", key.id, problem));
     } catch (const Error& error) {
       problems.push_back(fmt::format("key {}: {}", key.id, error.what()));
@@ -93,7 +104,8 @@ std::vector<std::string> verify_archive(Archive& archive, ArchiveCounts& counts)
   }
   archive.store->each_object([&](ByteView sha256, ByteView der) {
     ++counts.objects;
-    expected.objects.erase(to_bytes(sha256));
+    if (expected.objects.erase(to_bytes(sha256)) == 0)
+      problems.push_back(fmt::format("certificate {}: no seal and no key knows it", hex(sha256)));
     if (!equal(sha256_of(der), sha256))
       problems.push_back(fmt::format("certificate {}: it was changed", hex(sha256)));
   });

@@ -145,15 +145,10 @@ Settings settings_at(Archive& archive, std::int64_t number) {
 SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::RemoteKey& seal_key,
                   std::time_t now) {
   const std::int64_t number = archive.last_seal + 1;
-  std::int64_t settings_seal = number;
-  if (!change.settings) {
-    const auto last = archive.store->last_seal();
-    settings_seal = checked_seal(archive, *last).settings_seal;
-  }
   Json json{{"number", number},
             {"previous", archive.last_hash},
             {"time", now},
-            {"settings_seal", settings_seal}};
+            {"settings_seal", change.settings ? number : archive.settings_seal}};
   if (change.settings) json["settings"] = settings_json(*change.settings);
   json["keys"] = keys_json(change.keys);
   json["rewrapped"] = keys_json(change.rewrapped);
@@ -169,15 +164,6 @@ SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::Rem
                             quoted(archive.store->name())));
   }
   return {number, to_bytes(as_bytes(content)), std::move(signature)};
-}
-
-ossl::Certificate change_certificate(Archive& archive, const ArchiveChange& change,
-                                     ByteView sha256) {
-  for (const Bytes& object : change.objects) {
-    if (equal(sha256_of(object), sha256))
-      return x509::certificate_from_der(object, "a new certificate of the archive");
-  }
-  return checked_certificate(archive, sha256);
 }
 
 }  // namespace hsmith::recovery

@@ -31,8 +31,4 @@ Settings settings_at(Archive& archive, std::int64_t seal);
 SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::RemoteKey& seal_key,
                   std::time_t now);
 
-// A certificate that a change brings along, or that is there already.
-ossl::Certificate change_certificate(Archive& archive, const ArchiveChange& change,
-                                     ByteView sha256);
-
 }  // namespace hsmith::recovery

@@ -43,7 +43,13 @@ struct Term {
   auto operator<=>(const Term&) const = default;
 };
 
+// Rows are input: what is larger than this is refused, and never read whole.
 inline constexpr std::size_t kMostBlob = 65536;
+inline constexpr std::size_t kMostSeal = 16u << 20;  // certificates and CRLs too
+inline constexpr std::size_t kMostTerm = 4096;
+inline constexpr std::size_t kMostChain = 100 * 32;
+inline constexpr std::size_t kMostAgents = 1000;
+inline constexpr std::size_t kMostTerms = 1000;
 
 // One transaction: all of it or nothing. Undone unless commit() returned.
 class StoreChange {
@@ -62,23 +68,31 @@ class StoreChange {
   virtual void commit() = 0;
 };
 
+// read: everything as it was at the first look, whatever others change meanwhile.
+enum class StoreMode { read, change };
+
 class Store {
  public:
   virtual ~Store() = default;
   virtual std::string name() const = 0;  // "sqlite:/path", for messages
   virtual std::optional<SealRow> seal(std::int64_t number) = 0;
   virtual std::optional<SealRow> last_seal() = 0;
+  virtual std::int64_t cursor() = 0;
   virtual std::optional<Bytes> object(ByteView sha256) = 0;
   virtual std::optional<KeyRow> key(std::int64_t id) = 0;
   // Ids in ascending order, at most `limit`. An empty kind means any kind.
   virtual std::vector<std::int64_t> find(std::string_view kind, std::string_view value,
                                          std::size_t limit) = 0;
   virtual std::vector<Term> terms(std::int64_t id) = 0;
+  virtual std::int64_t count_keys() = 0;
+  // All rows, in ascending order; few of them are in memory at a time.
+  virtual void each_seal(const std::function<void(const SealRow&)>& take) = 0;
   virtual void each_key(const std::function<void(const KeyRow&)>& take) = 0;
+  using TakeKey = std::function<void(const KeyRow&, const std::vector<Term>&)>;
+  virtual void each_key_with_terms(const TakeKey& take) = 0;
   virtual void each_object(const std::function<void(ByteView sha256, ByteView der)>& take) = 0;
   // What the database itself finds wrong; "" when nothing.
   virtual std::string integrity_problem() = 0;
-  virtual void copy_to(const std::string& file) = 0;
   // Waits for other writers; throws busy when that takes too long.
   virtual std::unique_ptr<StoreChange> change() = 0;
 };

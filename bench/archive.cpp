@@ -1,0 +1,155 @@
+// Archiving and finding keys, against the floors of archive_floor.h, in turn and in one process.
+//   bench_archive one|batch FOLDER ROUNDS        archiving one key, or 100 in one change
+//   bench_archive fill URL ROWS                  an archive with so many keys, made as archive add
+//   does bench_archive find URL ROUNDS [THUMBPRINTS]  one of its keys by a thumbprint
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <random>
+
+#include "bench/archive_floor.h"
+#include "src/base/error.h"
+#include "src/x509/certificate.h"
+#include "tests/support/archive_world.h"
+
+namespace {
+
+using namespace hsmith;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kBatch = 100;
+
+double seconds(const std::function<void()>& work) {
+  const auto start = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+std::string name_of(std::size_t number) { return "person" + std::to_string(number); }
+
+// Archives `count` keys a round: by the parts alone, and by hsmith.
+void compare_archiving(const std::string& folder, std::size_t rounds, std::size_t count) {
+  const tests::ArchiveWorld world;
+  const auto key = tests::MemoryKey::generate("rsa:2048");
+  recovery::Archive archive = world.make({folder + "/archive.db", ""});
+  bench::RawTable table(folder + "/floor.db");
+  const std::vector<X509*> agents{world.agents()[0].certificate.get(),
+                                  world.agents()[1].certificate.get()};
+  std::vector<double> floors, ours, ratios;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    std::vector<recovery::Candidate> people;
+    for (std::size_t i = 0; i < count; ++i)
+      people.push_back(world.person(name_of(round * count + i), key));
+    const double floor = seconds([&] {
+      table.begin();
+      for (const auto& person : people) {
+        const Bytes blob = bench::encrypt(bench::encode(person.key.get()), agents);
+        const Bytes certificate = x509::certificate_der(person.certificate.get());
+        table.add(recovery::sha256_of(certificate), certificate, blob);
+      }
+      table.commit();
+    });
+    const double own = seconds([&] { world.add(archive, people); });
+    if (round < 3) continue;  // warm caches
+    floors.push_back(floor);
+    ours.push_back(own);
+    ratios.push_back(own / floor);
+  }
+  const double keys = static_cast<double>(count);
+  std::printf(
+      "floor   %8.3f ms a key   %8.0f keys/s\nhsmith  %8.3f ms a key   %8.0f keys/s\n"
+      "ratio   %8.3f (median of %zu pairs)\n",
+      median(floors) * 1e3 / keys, keys / median(floors), median(ours) * 1e3 / keys,
+      keys / median(ours), median(ratios), ratios.size());
+}
+
+// All have one key, which is encrypted once: the rest is what archive add does, a hundred a change.
+// The thumbprint of each change's first certificate goes to standard output.
+void fill(const std::string& url, std::size_t rows) {
+  const tests::ArchiveWorld world;
+  const auto key = tests::MemoryKey::generate("ec:p256");
+  recovery::Archive archive = world.make(recovery::parse_store_place(url));
+  std::vector<recovery::Candidate> first;
+  first.push_back(world.person("first", key));
+  world.add(archive, first);
+  const recovery::KeyRow pattern = *archive.store->key(1);
+  const auto start = Clock::now();
+  for (std::size_t done = 0; done < rows; done += kBatch) {
+    recovery::ArchiveChange what;
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      what.objects.push_back(
+          x509::certificate_der(world.person(name_of(done + i), key).certificate.get()));
+      what.keys.push_back(pattern);
+      what.keys.back().certificate = recovery::sha256_of(what.objects.back());
+    }
+    std::printf("%s\n", hex(what.keys.front().certificate).c_str());
+    const auto change = archive.store->change();
+    recovery::commit_change(archive, *change, std::move(what), world.seal().key, tests::kNow);
+    if ((done + kBatch) % 100000 == 0) {
+      std::fprintf(stderr, "%zu keys in %.0f s\n", done + kBatch,
+                   std::chrono::duration<double>(Clock::now() - start).count());
+    }
+  }
+}
+
+std::vector<std::string> read_lines(const char* file) {
+  std::ifstream input(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(input, line);) lines.push_back(line);
+  return lines;
+}
+
+void compare_finding(const std::string& url, std::size_t rounds, const char* file) {
+  const auto thumbprints = read_lines(file);
+  const auto place = recovery::parse_store_place(url);
+  const auto store = recovery::open_store(place, recovery::StoreMode::read);
+  std::unique_ptr<bench::RawFind> raw;
+  if (!place.file.empty()) raw = std::make_unique<bench::RawFind>(place.file.string());
+  std::mt19937 random(1);
+  std::vector<double> floors, ours, ratios;
+  std::size_t bytes = 0;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    std::vector<std::string> wanted;
+    for (int i = 0; i < 200; ++i) wanted.push_back(thumbprints[random() % thumbprints.size()]);
+    const double own = seconds([&] {
+      for (const auto& one : wanted)
+        bytes += store->key(store->find("thumbprint", one, 1000).at(0))->blob.size();
+    });
+    ours.push_back(own);
+    if (!raw) continue;
+    // Other keys: what the one has just read is in memory for the other.
+    for (auto& one : wanted) one = thumbprints[random() % thumbprints.size()];
+    floors.push_back(seconds([&] {
+      for (const auto& one : wanted) bytes += raw->find(one);
+    }));
+    ratios.push_back(own / floors.back());
+  }
+  if (raw) std::printf("raw SQLite %7.2f us\n", median(floors) / 200 * 1e6);
+  std::printf("hsmith     %7.2f us (%zu keys, %zu bytes read)\n", median(ours) / 200 * 1e6,
+              static_cast<std::size_t>(store->count_keys()), bytes);
+  if (raw) std::printf("ratio      %7.3f (median of %zu pairs)\n", median(ratios), ratios.size());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) return 2;
+  const std::string what = argv[1];
+  const auto number = static_cast<std::size_t>(std::atol(argv[3]));
+  try {
+    if (what == "one") compare_archiving(argv[2], number, 1);
+    if (what == "batch") compare_archiving(argv[2], number, kBatch);
+    if (what == "fill") fill(argv[2], number);
+    if (what == "find" && argc == 5) compare_finding(argv[2], number, argv[4]);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
