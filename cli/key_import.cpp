@@ -22,6 +22,19 @@ std::set<tokens::Use> uses_of(const ImportedKey& input, const std::string& use,
   return uses;
 }
 
+// The key is there by now: what is missing of its certificates, a repair installs.
+void install_certificates(const tokens::OpenToken& token, const tokens::Key& key,
+                          const ImportedKey& input) {
+  try {
+    for (const auto& certificate : input.certificates)
+      tokens::install(token, tokens::take_inventory(token), key, certificate.get());
+  } catch (const Error& error) {
+    throw error.during(fmt::format("import {}: the key is on the token", key.uri))
+        .hint("install its certificate too: hsmith doctor --repair")
+        .unfinished();
+  }
+}
+
 }  // namespace
 
 tokens::KeySpec import_spec(const ImportedKey& input, const std::string& label,
@@ -45,14 +58,15 @@ tokens::KeySpec import_spec(const ImportedKey& input, const std::string& label,
 
 tokens::Key import_with_certificates(Context& context, const tokens::OpenToken& token,
                                      const tokens::KeySpec& spec, const ImportedKey& input) {
-  const Json facts{
+  Json facts{
       {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
+  for (const auto& certificate : input.certificates)
+    facts["certificates"].push_back(hex(ossl::der_of(i2d_X509, certificate.get())));
   return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
     const auto [made, notes] = tokens::import_key(
         token, spec, input.key.get(),
         [&](EVP_PKEY* half) { undertaking.know("public_key", hex(ossl::spki_of(half))); });
-    for (const auto& certificate : input.certificates)
-      tokens::install(token, tokens::take_inventory(token), made, certificate.get());
+    install_certificates(token, made, input);
     for (const std::string& note : notes) context.warn(note);
     return made;
   });

@@ -242,6 +242,25 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
   return {true, fmt::format("the certificate of {} is installed", key.uri)};
 }
 
+// An imported pair becomes whole, and the certificates that came with it are installed.
+Repaired repair_import(const OpenToken& token, const journal::Entry& entry,
+                       const Context& context) {
+  Repaired made = repair_generation(token, entry, context);
+  const Json certificates = entry.intent.facts.value("certificates", Json::array());
+  for (const auto& one : certificates) {
+    const Inventory inventory = tokens::take_inventory(token);
+    const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
+    const auto der = one.is_string() ? parse_hex(one.get<std::string>()) : std::nullopt;
+    if (!made.settled || remains.private_keys.size() != 1 || !der) break;
+    const Key& key = remains.private_keys.front();
+    delete_half_made(token, *der, key.id, {key.label});
+    const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
+    tokens::install(token, tokens::take_inventory(token), key, certificate.get());
+    made.text += fmt::format("; the certificate of {} is installed", key.uri);
+  }
+  return made;
+}
+
 // The new certificate is put there, then what it was to retire goes.
 Repaired repair_chain(const OpenToken& token, const journal::Entry& entry, Context& context) {
   const auto der = parse_hex(fact(entry, "certificate"));
@@ -287,9 +306,9 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
     return repair_wrapping_key(token, entry);
   if (request && entry.intent.facts.contains("archive"))
     return repair_archival(token, entry, context);
-  const bool imported = operation == "key import" || operation == "key restore" ||
-                        (operation == "recover" && made_key);
-  if (operation == "key generate" || imported || request)
+  if (operation == "key import" || (operation == "recover" && made_key))
+    return repair_import(token, entry, context);
+  if (operation == "key generate" || operation == "key restore" || request)
     return repair_generation(token, entry, context);
   if (operation == "ca init") return repair_authority(token, entry, context);
   if (operation == "ca renew") return repair_renewal(token, entry, context);

@@ -23,10 +23,8 @@ using pkcs11::Template;
 void give_identity(const OpenToken& token, const KeyPair& pair, const Bytes& new_id,
                    EVP_PKEY* public_key) {
   if (!new_id.empty()) {
-    Template identity;
-    identity.set(CKA_ID, new_id);
-    token.session->set(pair.public_key, identity);
-    token.session->set(pair.private_key, identity);
+    set_id(token, pair.public_key, new_id);
+    set_id(token, pair.private_key, new_id);
   }
   keep_public_key(token, pair.private_key, public_key);
 }
@@ -129,17 +127,11 @@ void check_size(const OpenToken& token, const ossl::KeyType& type, const std::st
 void complete_identity(const OpenToken& token, const Key& private_key,
                        const std::vector<Key>& public_keys, EVP_PKEY* half) {
   const Bytes id = private_key.id.empty() ? ossl::key_identifier(half) : private_key.id;
-  Template identity;
-  identity.set(CKA_ID, id);
   for (const Key& key : public_keys) {
-    if (key.id != id) token.session->set(key.handle, identity);
+    if (key.id != id) set_id(token, key.handle, id);
   }
-  if (private_key.id != id) token.session->set(private_key.handle, identity);
+  if (private_key.id != id) set_id(token, private_key.handle, id);
   keep_public_key(token, private_key.handle, half);
-  if (read_key(token, private_key.handle, CKO_PRIVATE_KEY).id != id) {
-    throw Error(Kind::token_failed,
-                fmt::format("give {} its id: the token did not keep it", private_key.uri));
-  }
 }
 
 void check_place(const OpenToken& token, const KeySpec& spec) {
@@ -195,10 +187,8 @@ Generated replace(const OpenToken& token, const KeySpec& spec, const KeyObjects&
   try {
     destroy(token, old);
     const KeyObjects objects = objects_of(take_inventory(token), made.key);
-    Template identity;
-    identity.set(CKA_ID, spec.id);
-    for (const Key& key : objects.public_keys) token.session->set(key.handle, identity);
-    token.session->set(made.key.handle, identity);
+    for (const Key& key : objects.public_keys) set_id(token, key.handle, spec.id);
+    set_id(token, made.key.handle, spec.id);
     Key key = find_again(token, spec, spec.id);
     key.public_key = made.key.public_key;
     return {std::move(key), std::move(made.notes)};
@@ -225,6 +215,10 @@ Generated import_and_check(const OpenToken& token, const KeySpec& spec, const EV
                                    [&] { remove_leftovers(token, before, spec); });
   const Accepted public_key =
       make_as_accepted(token, {imported_public_key_template(spec, half)}, create, [] {});
+  const Key beside = read_key(token, public_key.objects.front(), CKO_PUBLIC_KEY);
+  if (!beside.public_key || !ossl::same_public_key(beside.public_key.get(), half) ||
+      beside.id != spec.id)
+    throw Error(Kind::token_failed, "the token did not keep the public key as it was sent");
   keep_public_key(token, made.objects.front(), half);
   made.notes.insert(made.notes.end(), public_key.notes.begin(), public_key.notes.end());
   return {find_and_prove(token, spec, Leaving::never, half), std::move(made.notes)};

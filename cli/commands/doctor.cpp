@@ -1,12 +1,8 @@
 // hsmith doctor: what stands in the way, with its remedy; --repair finishes what was interrupted.
-#include <ctime>
 #include <fmt/format.h>
-#include <openssl/crypto.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "cli/changes.h"
 #include "cli/commands.h"
+#include "cli/machine_checks.h"
 #include "cli/repair.h"
 #include "cli/token_output.h"
 #include "src/base/error.h"
@@ -18,15 +14,6 @@
 namespace hsmith::cli {
 namespace {
 
-enum class State { ok, warning, problem };
-
-struct Check {
-  std::string name;
-  State state;
-  std::string text;
-  std::string remedy;
-};
-
 const char* state_name(State state) {
   switch (state) {
     case State::ok:
@@ -36,70 +23,6 @@ const char* state_name(State state) {
     default:
       return "PROBLEM";
   }
-}
-
-// hsmith did not exist before.
-constexpr std::time_t kBirth = 1'767'225'600;  // 2026-01-01
-
-Check check_clock(const Context& context) {
-  const std::time_t now = std::time(nullptr);
-  if (now < kBirth)
-    return {"clock", State::problem, rfc3339(now) + " is in the past",
-            "set the clock of this machine"};
-  std::string last;
-  const auto log = audit_file(context);
-  if (std::filesystem::exists(log)) {
-    std::string last_line;
-    audit::read_entries(log, [&](std::string_view line) { last_line = line; });
-    const Json entry = Json::parse(last_line, nullptr, false);
-    if (entry.is_object() && entry.contains("time") && entry["time"].is_string())
-      last = entry["time"].get<std::string>();
-  }
-  const auto logged = parse_time(last);
-  if (logged && *logged > now + 60) {
-    return {"clock", State::problem,
-            fmt::format("{} is before the last entry of the audit log, {}", rfc3339(now), last),
-            "set the clock of this machine"};
-  }
-  return {"clock", State::ok, rfc3339(now), ""};
-}
-
-Check check_state_folder(const Context& context) {
-  const auto& folder = context.environment.state_folder;
-  struct stat status {};
-  if (stat(folder.c_str(), &status) != 0)
-    return {"state folder", State::ok,
-            folder.string() + " is not there yet; it is made when it is needed", ""};
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return {"state folder", State::problem, folder.string() + " can be written by others",
-            "chmod 700 " + folder.string()};
-  }
-  if (access(folder.c_str(), W_OK | X_OK) != 0) {
-    return {"state folder", State::problem, folder.string() + " cannot be written",
-            "make it yours, or name another with --state"};
-  }
-  return {"state folder", State::ok, folder.string(), ""};
-}
-
-Check check_lock_folder(const Context& context) {
-  try {
-    return {"lock folder", State::ok,
-            lock_folder(context.config.lock_folder, context.environment).string(), ""};
-  } catch (const Error& error) {
-    return {"lock folder", State::problem, error.what(), error.hint()};
-  }
-}
-
-Check check_log(const Context& context) {
-  const auto log = audit_file(context);
-  if (!std::filesystem::exists(log))
-    return {"audit log", State::ok, log.string() + " is not there yet", ""};
-  const audit::Verification found = audit::verify(log, std::nullopt);
-  if (!found.problem.empty())
-    return {"audit log", State::problem, found.problem,
-            "compare it with a backup; see hsmith log verify"};
-  return {"audit log", State::ok,
-          fmt::format("{} entries hold (inner consistency only)", found.last.number), ""};
 }
 
 Check check_token(const pkcs11::TokenInfo& token) {
@@ -148,6 +71,7 @@ void check_modules(Context& context, std::vector<Check>& checks) {
     checks.push_back({"module", State::ok,
                       fmt::format("{} ({})", printable(module.path), printable(seen.description)),
                       ""});
+    std::ranges::move(check_module_file(module.path), std::back_inserter(checks));
     for (const auto& slot : seen.slots) {
       if (slot.token) checks.push_back(check_token(*slot.token));
       if (!slot.failure.empty())
@@ -198,13 +122,7 @@ void check_journal(Context& context, bool with_repair, std::vector<Check>& check
 }
 
 Outcome run(bool with_repair, Context& context) {
-  std::vector<Check> checks{
-      {"hsmith", State::ok, fmt::format("{}, {}", HSMITH_VERSION, OpenSSL_version(OPENSSL_VERSION)),
-       ""}};
-  checks.push_back(check_clock(context));
-  checks.push_back(check_state_folder(context));
-  checks.push_back(check_lock_folder(context));
-  checks.push_back(check_log(context));
+  std::vector<Check> checks = check_machine(context);
   check_modules(context, checks);
   if (context.options.plan) with_repair = false;
   check_journal(context, with_repair, checks);

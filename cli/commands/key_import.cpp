@@ -8,6 +8,7 @@
 #include "cli/passwords.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/ossl/check.h"
 #include "src/recovery/pfx.h"
 #include "src/recovery/private_key.h"
 #include "src/x509/certificate.h"

@@ -13,12 +13,15 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # sources stay as they are checked out
 
 import sweep_checks
-from sweep_flows import all_flows
+from sweep_answers import lies
+from sweep_archive_flows import archive_flows
+from sweep_flows import flows
 from sweep_world import CHANGING, SOFTHSM, SOFTOKN, World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CODES = ("CKR_DEVICE_REMOVED", "CKR_GENERAL_ERROR", "CKR_DEVICE_MEMORY", "CKR_SESSION_HANDLE_INVALID")
-KINDS = ("errors", "kills", "system", "storage")
+KINDS = ("errors", "answers", "kills", "system", "storage")
+NO_SUCH_BYTE = 99  # the fault module ends a process whose answer cannot be falsified so
 MOST_CALLS = 2000
 SKIPPED = 77
 
@@ -102,6 +105,18 @@ class Sweep:
             self.every_call("close-sessions any {n}", lambda ended, acted: sweep_checks.check_error(
                 self.world, self.flow, ended, acted * 2, "CKR_"))
 
+    def answers(self):
+        """Each answer of the module is wrong in turn."""
+        self.world.restore()
+        self.run_with("delay C_Initialize 1 0ms")
+        for rule in list(lies(self.world.log.read_text().splitlines()))[self.job.options.offset::self.stride]:
+            if not self.wanted(rule):
+                continue
+            self.world.restore()
+            ended, acted = self.run_with(rule)
+            if acted and ended.status != NO_SUCH_BYTE:
+                self.judge(rule, ended, sweep_checks.check_lied_to(self.world, self.flow, ended))
+
     def kills(self):
         for rule in ("kill before any {n}", "kill after any {n}"):
             self.every_call(rule, lambda ended, acted: sweep_checks.check_killed(self.world, self.flow, ended))
@@ -147,7 +162,7 @@ def run_job(job):
     result = Result(f"{job.flow_name} on {job.kind}")
     folder = tempfile.mkdtemp(prefix="hsmith-sweep.")
     try:
-        flow = next(flow for flow in all_flows() if flow.name == job.flow_name)
+        flow = next(flow for flow in flows() + archive_flows() if flow.name == job.flow_name)
         world = World(folder, job.kind, job.options.hsmith, job.options.fault_module)
         flow.prepare(world)
         world.save()
@@ -192,7 +207,7 @@ def parse_options():
 
 def jobs_of(options):
     tokens = [kind for kind, module in (("softhsm", SOFTHSM), ("nss", SOFTOKN)) if Path(module).is_file()]
-    return [Job(flow.name, kind, options) for flow in all_flows() for kind in tokens
+    return [Job(flow.name, kind, options) for flow in flows() + archive_flows() for kind in tokens
             if kind in flow.tokens and options.token in (None, kind) and (not options.flow or flow.name in options.flow)]
 
 

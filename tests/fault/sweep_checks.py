@@ -144,6 +144,21 @@ def check_error(world, flow, ended, acted, code):
     return verdict
 
 
+# What a command may end with when it is lied to; never by a signal, as an internal error, or as if the user had erred.
+LIED_TO = {0, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+
+
+def check_lied_to(world, flow, ended):
+    """After an answer of the module was wrong. Which one it was, hsmith cannot always know."""
+    verdict = Verdict()
+    if ended.status not in LIED_TO:
+        verdict.problems.append(f"status {ended.status} is none of {sorted(LIED_TO)}")
+    if ended.status != 0 and not flow.is_repair and len(ended.message()) != 1:
+        verdict.problems.append(f"{len(ended.message())} lines of error instead of one")
+    check_aftermath(world, flow, ended, verdict, True)
+    return verdict
+
+
 def check_killed(world, flow, ended):
     verdict = Verdict()
     if ended.status != -9:

@@ -119,6 +119,11 @@ def make_certificate(world, label):
                "ca.crt", "-CAkey", "ca.key", "-days", "20", "-out", f"{label}.crt")
 
 
+def fingerprint(world, name):
+    der = subprocess.run(["openssl", "x509", "-in", world.work / name, "-outform", "DER"], capture_output=True, check=True).stdout
+    return hashlib.sha256(der).hexdigest()
+
+
 def request_problem(world, name):
     """None when the file holds a whole request by the key whose public half is beside it."""
     file = world.work / name
@@ -134,6 +139,8 @@ def strange_files(world):
     expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "state/archive.db-", "state/archives/",
                 "work/web.crt", "work/web.rsp",
                 "state/chains/")
+    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
+                "state/chains/", "state/archive.db-", "work/new.p12")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
 
@@ -247,6 +254,30 @@ class KeyRestore(KeyBackup):
         public = [one for one in new if one["class"] == "public"]
         whole = len(new) == 2 and len(private) == len(public) == 1 and private[0].get("backup") and private[0].get("works")
         return "done" if whole else f"half restored: {new}"
+    """A pair from a PKCS#12 file, with its certificate."""
+    name = "key import"
+    nouns = Flow.nouns + ("web.p12",)
+
+    def prepare(self, world):
+        super().prepare(world)
+        (world.work / "pw").write_text("first-password\n")
+        (world.work / "pw").chmod(0o600)
+        world.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                   "web.key", "-out", "web.crt", "-subj", "/CN=web.example.com", "-days", "30")
+        world.must("openssl", "pkcs12", "-export", "-inkey", "web.key", "-in", "web.crt", "-passout", "file:pw", "-out", "web.p12")
+
+    def arguments(self, world):
+        return ["key", "import", "web.p12", "--label", "web", "--password-source", "file:pw"]
+
+    def state_of(self, world, seen):
+        new = new_objects(world, seen)
+        keys = [one for one in new if one["class"] != "certificate"]
+        certificates = [one for one in new if one["class"] == "certificate"]
+        pair = pair_of(keys, "web")
+        if pair != "whole" or not certificates:
+            return "before" if pair == "none" and not certificates else f"a part of it: {pair}, {len(certificates)} certificates"
+        whole = {"class": "certificate", "label": "web", "id": keys[0]["id"], "material": fingerprint(world, "web.crt")}
+        return "done" if certificates == [whole] else f"another certificate: {certificates}"
 
 
 class KeyDelete(Flow):
@@ -360,9 +391,7 @@ class CertInstall(Flow):
             return "before"
         new = new_objects(world, seen)
         key = next(one for one in world.base if one["class"] == "private" and one["label"] == "web")
-        der = subprocess.run(["openssl", "x509", "-in", world.work / "web.crt", "-outform", "DER"], capture_output=True,
-                             check=True).stdout
-        whole = {"class": "certificate", "label": "web", "id": key["id"], "material": hashlib.sha256(der).hexdigest()}
+        whole = {"class": "certificate", "label": "web", "id": key["id"], "material": fingerprint(world, "web.crt")}
         return "done" if new == [whole] and not frozen(world.base) - frozen(seen["objects"]) \
             else f"half installed: {self.difference(world, seen)}"
 
@@ -416,9 +445,7 @@ class RenewComplete(Flow):
         moved = [one | {"label": labels.get(one["label"], one["label"])} for one in world.base]
         more, less = frozen(seen["objects"]) - frozen(moved), frozen(moved) - frozen(seen["objects"])
         new = [one for one in seen["objects"] if one["class"] == "certificate" and one["label"] == "web"]
-        der = subprocess.run(["openssl", "x509", "-in", world.work / "second.crt", "-outform", "DER"],
-                             capture_output=True, check=True).stdout
-        whole = len(new) == 1 and new[0]["material"] == hashlib.sha256(der).hexdigest()
+        whole = len(new) == 1 and new[0]["material"] == fingerprint(world, "second.crt")
         return "done" if not less and sum(more.values()) == 1 and whole \
             else f"half renewed: {self.difference(world, seen)}"
 
@@ -444,13 +471,8 @@ class ChainInstall(Flow):
     def arguments(self, world):
         return ["chain", "install", "new.crt"]
 
-    def fingerprint(self, world, name):
-        der = subprocess.run(["openssl", "x509", "-in", world.work / name, "-outform", "DER"], capture_output=True,
-                             check=True).stdout
-        return hashlib.sha256(der).hexdigest()
-
     def state_of(self, world, seen):
-        old, new = self.fingerprint(world, "old.crt"), self.fingerprint(world, "new.crt")
+        old, new = fingerprint(world, "old.crt"), fingerprint(world, "new.crt")
         chains = world.state / "chains"
         on_token = sorted(one["material"] for one in seen["objects"] if one["class"] == "certificate")
         in_state = sorted(path.stem for path in chains.glob("*.crt"))
@@ -571,6 +593,10 @@ def issued_rows(world, where="1"):
     """What the CA's file says: (serial, last reason)."""
     return rows_of(world.state / "ca/lab.db", "SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
                    f" ORDER BY id DESC LIMIT 1) FROM issued WHERE {where}")
+def issued_rows(world, name="lab"):
+    """What the CA's file says: (serial, last reason)."""
+    return rows_of(world.state / f"ca/{name}.db", "SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
+                   " ORDER BY id DESC LIMIT 1) FROM issued")
 
 
 class CaIssue(Flow):
@@ -891,6 +917,10 @@ def all_flows():
              KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
              ArchiveAdd(), ArchiveGet(), RekeyApply(), Recover(), RecoverToToken(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa()]
+def flows():
+    commands = [KeyGenerate(), KeyImport(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(),
+                RequestNewAgreement(), RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(),
+                CaRevoke(), Sign(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(), KeyGenerateRsa()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
                Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
@@ -902,4 +932,4 @@ def all_flows():
                Repair(KeyGenerateWrap(), "kill after C_GenerateKey 4")]
                Repair(RecoverToToken(), "kill after C_CreateObject 1"),
                Repair(ChainInstall(), "kill after C_CreateObject 1")]
-    return flows + repairs
+    return commands + repairs
