@@ -14,8 +14,7 @@ sys.dont_write_bytecode = True  # sources stay as they are checked out
 
 import sweep_checks
 from sweep_answers import lies
-from sweep_archive_flows import archive_flows
-from sweep_flows import flows
+from sweep_flows import all_flows
 from sweep_world import CHANGING, SOFTHSM, SOFTOKN, World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -109,13 +108,14 @@ class Sweep:
         """Each answer of the module is wrong in turn."""
         self.world.restore()
         self.run_with("delay C_Initialize 1 0ms")
-        for rule in list(lies(self.world.log.read_text().splitlines()))[self.job.options.offset::self.stride]:
+        log = self.world.log.read_text().splitlines() if self.world.log.exists() else []  # some commands need no token
+        for rule in list(lies(log))[self.job.options.offset::self.stride]:
             if not self.wanted(rule):
                 continue
             self.world.restore()
             ended, acted = self.run_with(rule)
             if acted and ended.status != NO_SUCH_BYTE:
-                self.judge(rule, ended, sweep_checks.check_lied_to(self.world, self.flow, ended))
+                self.judge(rule, ended, sweep_checks.check_lied_to(self.world, self.flow, ended, rule))
 
     def kills(self):
         for rule in ("kill before any {n}", "kill after any {n}"):
@@ -162,7 +162,7 @@ def run_job(job):
     result = Result(f"{job.flow_name} on {job.kind}")
     folder = tempfile.mkdtemp(prefix="hsmith-sweep.")
     try:
-        flow = next(flow for flow in flows() + archive_flows() if flow.name == job.flow_name)
+        flow = next(flow for flow in all_flows() if flow.name == job.flow_name)
         world = World(folder, job.kind, job.options.hsmith, job.options.fault_module)
         flow.prepare(world)
         world.save()
@@ -207,7 +207,7 @@ def parse_options():
 
 def jobs_of(options):
     tokens = [kind for kind, module in (("softhsm", SOFTHSM), ("nss", SOFTOKN)) if Path(module).is_file()]
-    return [Job(flow.name, kind, options) for flow in flows() + archive_flows() for kind in tokens
+    return [Job(flow.name, kind, options) for flow in all_flows() for kind in tokens
             if kind in flow.tokens and options.token in (None, kind) and (not options.flow or flow.name in options.flow)]
 
 

@@ -119,11 +119,6 @@ def make_certificate(world, label):
                "ca.crt", "-CAkey", "ca.key", "-days", "20", "-out", f"{label}.crt")
 
 
-def fingerprint(world, name):
-    der = subprocess.run(["openssl", "x509", "-in", world.work / name, "-outform", "DER"], capture_output=True, check=True).stdout
-    return hashlib.sha256(der).hexdigest()
-
-
 def request_problem(world, name):
     """None when the file holds a whole request by the key whose public half is beside it."""
     file = world.work / name
@@ -140,7 +135,7 @@ def strange_files(world):
                 "work/web.crt", "work/web.rsp",
                 "state/chains/")
     expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
-                "state/chains/", "state/archive.db-", "work/new.p12")
+                "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
 
@@ -276,7 +271,9 @@ class KeyRestore(KeyBackup):
         pair = pair_of(keys, "web")
         if pair != "whole" or not certificates:
             return "before" if pair == "none" and not certificates else f"a part of it: {pair}, {len(certificates)} certificates"
-        whole = {"class": "certificate", "label": "web", "id": keys[0]["id"], "material": fingerprint(world, "web.crt")}
+        der = subprocess.run(["openssl", "x509", "-in", world.work / "web.crt", "-outform", "DER"], capture_output=True,
+                             check=True).stdout
+        whole = {"class": "certificate", "label": "web", "id": keys[0]["id"], "material": hashlib.sha256(der).hexdigest()}
         return "done" if certificates == [whole] else f"another certificate: {certificates}"
 
 
@@ -391,7 +388,9 @@ class CertInstall(Flow):
             return "before"
         new = new_objects(world, seen)
         key = next(one for one in world.base if one["class"] == "private" and one["label"] == "web")
-        whole = {"class": "certificate", "label": "web", "id": key["id"], "material": fingerprint(world, "web.crt")}
+        der = subprocess.run(["openssl", "x509", "-in", world.work / "web.crt", "-outform", "DER"], capture_output=True,
+                             check=True).stdout
+        whole = {"class": "certificate", "label": "web", "id": key["id"], "material": hashlib.sha256(der).hexdigest()}
         return "done" if new == [whole] and not frozen(world.base) - frozen(seen["objects"]) \
             else f"half installed: {self.difference(world, seen)}"
 
@@ -445,7 +444,9 @@ class RenewComplete(Flow):
         moved = [one | {"label": labels.get(one["label"], one["label"])} for one in world.base]
         more, less = frozen(seen["objects"]) - frozen(moved), frozen(moved) - frozen(seen["objects"])
         new = [one for one in seen["objects"] if one["class"] == "certificate" and one["label"] == "web"]
-        whole = len(new) == 1 and new[0]["material"] == fingerprint(world, "second.crt")
+        der = subprocess.run(["openssl", "x509", "-in", world.work / "second.crt", "-outform", "DER"],
+                             capture_output=True, check=True).stdout
+        whole = len(new) == 1 and new[0]["material"] == hashlib.sha256(der).hexdigest()
         return "done" if not less and sum(more.values()) == 1 and whole \
             else f"half renewed: {self.difference(world, seen)}"
 
@@ -471,8 +472,13 @@ class ChainInstall(Flow):
     def arguments(self, world):
         return ["chain", "install", "new.crt"]
 
+    def fingerprint(self, world, name):
+        der = subprocess.run(["openssl", "x509", "-in", world.work / name, "-outform", "DER"], capture_output=True,
+                             check=True).stdout
+        return hashlib.sha256(der).hexdigest()
+
     def state_of(self, world, seen):
-        old, new = fingerprint(world, "old.crt"), fingerprint(world, "new.crt")
+        old, new = self.fingerprint(world, "old.crt"), self.fingerprint(world, "new.crt")
         chains = world.state / "chains"
         on_token = sorted(one["material"] for one in seen["objects"] if one["class"] == "certificate")
         in_state = sorted(path.stem for path in chains.glob("*.crt"))
@@ -575,15 +581,16 @@ class TokenInitErase(TokenInit):
         return "before" if seen.get("pin") == world.pin and self.unchanged(world, seen) else f"half erased: {seen}"
 
 
-def rows_of(database, query):
-    """What a database says, read from a copy, for a reader may change the files beside it."""
+def issued_rows(world, name="lab"):
+    """What the CA's file says, read from a copy, for a reader may change the files beside it: (serial, last reason)."""
     with tempfile.TemporaryDirectory() as folder:
-        for file in database.parent.glob(f"{database.name}*"):
+        for file in (world.state / "ca").glob(f"{name}.db*"):
             shutil.copy(file, folder)
-        store = sqlite3.connect(f"{folder}/{database.name}")
+        store = sqlite3.connect(f"{folder}/{name}.db")
         try:
             problem = store.execute("PRAGMA integrity_check").fetchone()[0]
-            rows = store.execute(query).fetchall()
+            rows = store.execute("SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
+                                 " ORDER BY id DESC LIMIT 1) FROM issued").fetchall()
         finally:
             store.close()
     return rows if problem == "ok" else [(problem, None)]
@@ -921,6 +928,11 @@ def flows():
     commands = [KeyGenerate(), KeyImport(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(),
                 RequestNewAgreement(), RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(),
                 CaRevoke(), Sign(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(), KeyGenerateRsa()]
+def all_flows():
+    flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
+             RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(), Sign(),
+             TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
+             KeyGenerateRsa(), KeyImport()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
                Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
@@ -932,4 +944,4 @@ def flows():
                Repair(KeyGenerateWrap(), "kill after C_GenerateKey 4")]
                Repair(RecoverToToken(), "kill after C_CreateObject 1"),
                Repair(ChainInstall(), "kill after C_CreateObject 1")]
-    return commands + repairs
+    return flows + repairs
