@@ -39,6 +39,11 @@ Key find_again(const OpenToken& token, const KeySpec& spec, const Bytes& id) {
                 fmt::format("{} private keys have its id afterwards", handles.size()));
   }
   Key key = read_key(token, handles.front(), CKO_PRIVATE_KEY);
+  if (key.id != id) {
+    throw Error(
+        Kind::token_failed,
+        fmt::format("the token found it by its id, and says that this is \"{}\"", hex(key.id)));
+  }
   if (key.label != spec.label && !quirks_of(token.info).fixed_labels) {
     throw Error(Kind::token_failed,
                 fmt::format("the token gave it the label {}", quoted(key.label)));
@@ -53,6 +58,15 @@ Key find_and_prove(const OpenToken& token, const KeySpec& spec, Leaving leaving,
     throw Error(Kind::token_failed, "what the token does with it is not the key's work");
   found.public_key = {ossl::share(half).release(), EVP_PKEY_free};
   return found;
+}
+
+void set_id(const OpenToken& token, CK_OBJECT_HANDLE object, const Bytes& id) {
+  pkcs11::Template identity;
+  identity.set(CKA_ID, id);
+  token.session->set(object, identity);
+  static constexpr CK_ATTRIBUTE_TYPE kId[] = {CKA_ID};
+  if (token.session->get(object, kId).bytes(CKA_ID) == id) return;
+  throw Error(Kind::token_failed, fmt::format("the token did not keep the id {}", hex(id)));
 }
 
 // PKCS#11 2.40, 4.9.

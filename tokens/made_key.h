@@ -31,6 +31,8 @@ void check_protection(const OpenToken& token, const Key& key, Leaving leaving);
 // Both, and an operation that proves it the private half of `half`, for a key that was not made
 // here.
 Key find_and_prove(const OpenToken& token, const KeySpec& spec, Leaving leaving, EVP_PKEY* half);
+// Gives an object its id, and reads it back.
+void set_id(const OpenToken& token, CK_OBJECT_HANDLE object, const Bytes& id);
 // Puts the public key beside the private one (CKA_PUBLIC_KEY_INFO): a signature then needs no
 // second object to be verified with. A convenience that not every token has.
 void keep_public_key(const OpenToken& token, CK_OBJECT_HANDLE private_key, EVP_PKEY* half);

@@ -38,7 +38,7 @@ struct Asked {
 
 Asked read_asked(const Options& options, const Context& context) {
   Asked asked;
-  asked.request = x509::parse_request(read_file(options.request), options.request);
+  asked.request = x509::parse_request(read_file(options.request), quoted(options.request));
   asked.sha256 = sha256_hex(ossl::der_of(i2d_X509_REQ, asked.request.get()));
   asked.profile = x509::load_profile(options.profile, profile_folder(context));
   if (asked.profile.archive_key == x509::Presence::required) {

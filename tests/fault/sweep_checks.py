@@ -149,13 +149,14 @@ LIED_TO = {0, 3, 4, 5, 6, 7, 8, 9, 10, 11}
 
 
 def check_lied_to(world, flow, ended, rule):
-    """After an answer of the module was wrong. What it calls its objects must be believed, for there is nothing to compare with."""
+    """After an answer of the module was wrong. What it calls its objects must be believed, for there is nothing to compare with;
+    and what is there at all, by a repair, which knows of the objects only what the token says."""
     verdict = Verdict()
     if ended.status not in LIED_TO:
         verdict.problems.append(f"status {ended.status} is none of {sorted(LIED_TO)}")
     if ended.status != 0 and not flow.is_repair and len(ended.message()) != 1:
         verdict.problems.append(f"{len(ended.message())} lines of error instead of one")
-    if "CKA_LABEL" not in rule:
+    if "CKA_LABEL" not in rule and not flow.is_repair:
         check_aftermath(world, flow, ended, verdict, True)
     return verdict
 

@@ -82,6 +82,8 @@ class Trial:
                 left = sorted(set(after.items()) ^ set(self.before.items()))
                 problems.append(f"something is left: {left[:5]}")
             self.world.restore()
+        elif self.command.restores and ended.status == 0:
+            self.world.restore()
         return ended, problems
 
     def wants(self, point):

@@ -30,6 +30,7 @@ class Command:
     skips: tuple = ()          # specials that are right for it
     any_content: bool = False  # content does not matter: only what cannot be read is refused
     uri: bool = False
+    restores: bool = False     # what it changes does not show in the sizes of files
 
     @property
     def name(self):
@@ -48,6 +49,12 @@ def any_answer(content, data, good):
 def same_recipient(content, data, good):
     """Nothing verifies the certificate of a recipient; it is named in the answer."""
     return "" if data else "an answer without data"
+
+
+def another_serial(content, data, good):
+    """Each certificate that is issued has a serial number and a fingerprint of its own; all else is the request's."""
+    own = {"serial": "", "sha256": "", "not_before": "", "not_after": ""}
+    return "" if data | own == good | own else f"another certificate than for the good input: {data}"
 
 
 def another_text(content, data, good):
@@ -144,6 +151,11 @@ COMMANDS = [
     Command("archive rekey check {} --officer-cert mail.pem", ("back.rekey",), same=any_answer),
     Command("archive rekey apply {}", ("back.rekey",), same=any_answer),
     Command("kra check {}", ("kra2.der",), "a certificate", CERTIFICATES, statuses=frozenset({3, 6, 7, 10})),
+    Command("key import {} --label new --password-source file:pw", ("ca.p12", "key.der"), "a private key",
+            ("a PKCS#12 file", "a private key", "an encrypted private key"), statuses=frozenset({3, 4, 6, 7, 10})),
+    Command("ca issue {} --ca lab --profile server -o made", ("web.csr.der",), "a certificate request",
+            ("a certificate request",), another_serial, output="made", restores=True),
+    Command("crl check {} --trust ca.pem --crl ca.crl", ("web.der",), "a certificate", CERTIFICATES),
     Command("sign --key web -o made {}", ("note",), any_content=True, skips=WITHOUT_END, output="made"),
     Command("sign --key web --prehashed --digest sha256 -o made {}", (), any_content=True, output="made"),
     *(Command(words, ("key.uri",), uri=True, statuses=NAMING, output="made" if "made" in words else "") for words in (

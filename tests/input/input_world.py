@@ -37,6 +37,7 @@ hsmith cert list --json | jq -j '.data.certificates[0].uri' > cert.uri
 hsmith key generate box --type rsa:2048 --use decrypt >/dev/null
 csr box; issue box 21
 hsmith cert install box.pem >/dev/null
+hsmith ca init lab --key-type ec:p256 --subject CN=Lab --days 400 -o lab.pem >/dev/null
 hsmith encrypt --to box.pem --cipher aes-256-gcm -o box.p7m ca.key >/dev/null
 hsmith ca init lab --key-type ec:p256 --subject CN=Lab --days 2000 -o lab.pem >/dev/null
 hsmith ca exchange-cert --ca lab --format der -o xchg.der >/dev/null
@@ -198,7 +199,7 @@ class World:
         """Names and sizes of everything that a command could leave behind. The audit log may grow."""
         return {str(path.relative_to(self.live)): path.lstat().st_size
                 for top in ("work", "tokens", "state") for path in (self.live / top).rglob("*")
-                if not path.is_dir() and path.name not in ("audit.log", "bad", "generation")}
+                if not path.is_dir() and path.name not in ("audit.log", "bad", "generation") and ".db-" not in path.name}
 
     def run(self, words):
         """hsmith with these arguments, without input, killed after MOST_SECONDS (then the status is -9)."""
