@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "pkcs11/error.h"
+#include "pkcs11/names.h"
 #include "pkcs11/session.h"
 
 namespace hsmith::pkcs11 {
@@ -13,6 +14,12 @@ namespace hsmith::pkcs11 {
 inline unsigned char* writable(ByteView bytes) {
   static unsigned char nothing = 0;
   return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
+}
+
+// What fails with a mechanism names it.
+inline void check_with(CK_RV rv, const char* function, const Mechanism& mechanism) {
+  if (rv == CKR_OK) return;
+  check(rv, fmt::format("{} with {}", function, mechanism_name(mechanism.type)));
 }
 
 // One answer of a token's operation: bounded, and not longer than the buffer it was put into.

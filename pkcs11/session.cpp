@@ -172,10 +172,10 @@ void Session::destroy(CK_OBJECT_HANDLE object) const {
 Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
                     const std::function<void()>& authenticate) const {
   CK_MECHANISM view = mechanism.view();
-  check(module_->call(
-            "C_SignInit", [&] { return module_->functions().C_SignInit(handle_, &view, key); },
-            [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-        "C_SignInit");
+  check_with(module_->call(
+                 "C_SignInit", [&] { return module_->functions().C_SignInit(handle_, &view, key); },
+                 [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
+             "C_SignInit", mechanism);
   if (authenticate) authenticate();
   return answer_of("C_Sign", [&](unsigned char* out, CK_ULONG* size) {
     return module_->call(
@@ -189,11 +189,11 @@ Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView d
 
 void Session::begin_decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key) const {
   CK_MECHANISM view = mechanism.view();
-  check(
+  check_with(
       module_->call(
           "C_DecryptInit", [&] { return module_->functions().C_DecryptInit(handle_, &view, key); },
           [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-      "C_DecryptInit");
+      "C_DecryptInit", mechanism);
 }
 
 Secret Session::decrypt(ByteView ciphertext, const std::function<void()>& authenticate) const {

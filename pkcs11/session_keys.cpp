@@ -14,18 +14,18 @@ KeyPair Session::generate_pair(const Mechanism& mechanism, const Template& publi
   std::vector<CK_ATTRIBUTE> public_view = public_key.view();
   std::vector<CK_ATTRIBUTE> private_view = private_key.view();
   KeyPair pair;
-  check(module_->call(
-            "C_GenerateKeyPair",
-            [&] {
-              return module_->functions().C_GenerateKeyPair(
-                  handle_, &view, public_view.data(), public_view.size(), private_view.data(),
-                  private_view.size(), &pair.public_key, &pair.private_key);
-            },
-            [&] {
-              return fmt::format("{}, public {}, private {}", mechanism_name(mechanism.type),
-                                 public_key.describe(), private_key.describe());
-            }),
-        "C_GenerateKeyPair");
+  check_with(module_->call(
+                 "C_GenerateKeyPair",
+                 [&] {
+                   return module_->functions().C_GenerateKeyPair(
+                       handle_, &view, public_view.data(), public_view.size(), private_view.data(),
+                       private_view.size(), &pair.public_key, &pair.private_key);
+                 },
+                 [&] {
+                   return fmt::format("{}, public {}, private {}", mechanism_name(mechanism.type),
+                                      public_key.describe(), private_key.describe());
+                 }),
+             "C_GenerateKeyPair", mechanism);
   return pair;
 }
 
@@ -33,14 +33,15 @@ CK_OBJECT_HANDLE Session::generate(const Mechanism& mechanism, const Template& k
   CK_MECHANISM view = mechanism.view();
   std::vector<CK_ATTRIBUTE> attributes = key.view();
   CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_GenerateKey",
-            [&] {
-              return module_->functions().C_GenerateKey(handle_, &view, attributes.data(),
-                                                        attributes.size(), &object);
-            },
-            [&] { return fmt::format("{}, {}", mechanism_name(mechanism.type), key.describe()); }),
-        "C_GenerateKey");
+  check_with(
+      module_->call(
+          "C_GenerateKey",
+          [&] {
+            return module_->functions().C_GenerateKey(handle_, &view, attributes.data(),
+                                                      attributes.size(), &object);
+          },
+          [&] { return fmt::format("{}, {}", mechanism_name(mechanism.type), key.describe()); }),
+      "C_GenerateKey", mechanism);
   return object;
 }
 
@@ -79,18 +80,18 @@ CK_OBJECT_HANDLE Session::unwrap(const Mechanism& mechanism, CK_OBJECT_HANDLE ke
   CK_MECHANISM view = mechanism.view();
   std::vector<CK_ATTRIBUTE> attributes = unwrapped.view();
   CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_UnwrapKey",
-            [&] {
-              return module_->functions().C_UnwrapKey(handle_, &view, key, writable(wrapped),
-                                                      wrapped.size(), attributes.data(),
-                                                      attributes.size(), &object);
-            },
-            [&] {
-              return fmt::format("{}, key {}, wrapped [{}]", mechanism_name(view.mechanism), key,
-                                 wrapped.size());
-            }),
-        "C_UnwrapKey");
+  check_with(module_->call(
+                 "C_UnwrapKey",
+                 [&] {
+                   return module_->functions().C_UnwrapKey(handle_, &view, key, writable(wrapped),
+                                                           wrapped.size(), attributes.data(),
+                                                           attributes.size(), &object);
+                 },
+                 [&] {
+                   return fmt::format("{}, key {}, wrapped [{}]", mechanism_name(view.mechanism),
+                                      key, wrapped.size());
+                 }),
+             "C_UnwrapKey", mechanism);
   return object;
 }
 
@@ -99,14 +100,14 @@ CK_OBJECT_HANDLE Session::derive(const Mechanism& mechanism, CK_OBJECT_HANDLE ke
   CK_MECHANISM view = mechanism.view();
   std::vector<CK_ATTRIBUTE> attributes = derived.view();
   CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_DeriveKey",
-            [&] {
-              return module_->functions().C_DeriveKey(handle_, &view, key, attributes.data(),
-                                                      attributes.size(), &object);
-            },
-            [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-        "C_DeriveKey");
+  check_with(module_->call(
+                 "C_DeriveKey",
+                 [&] {
+                   return module_->functions().C_DeriveKey(handle_, &view, key, attributes.data(),
+                                                           attributes.size(), &object);
+                 },
+                 [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
+             "C_DeriveKey", mechanism);
   return object;
 }
 

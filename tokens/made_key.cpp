@@ -100,6 +100,8 @@ void remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> 
     const std::string found = token.session->get(handle, kLabel).text(CKA_LABEL);
     if (found == spec.label || found.empty()) token.session->destroy(handle);
   }
+  // A card that was pulled out still has, for OpenSC 0.23, the objects that were read before.
+  token.module->token_info(token.slot);
 }
 
 void fail_without_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,

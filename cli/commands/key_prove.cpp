@@ -1,5 +1,4 @@
 // hsmith key prove: evidence that a key cannot leave its token, and its verification.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/certificate_argument.h"
@@ -156,7 +155,7 @@ Outcome run(const Options& options, Context& context) {
 
 }  // namespace
 
-void add_key_prove(CLI::App& command, Context& context) {
+void add_key_prove(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("KEY", options->key, "Label, id:HEX or PKCS#11 URI of a private key");
   command.add_option("-o,--output", options->output, "The bundle that is written");
@@ -164,7 +163,7 @@ void add_key_prove(CLI::App& command, Context& context) {
       .add_option("--challenge", options->challenge,
                   "Hex from whoever is to be convinced; for a key that decrypts, a nonce encrypted "
                   "to it, and with --verify the nonce")
-      ->required();
+      .required();
   command.add_option("--witness", options->witness,
                      "Another key, of somebody who watched, that signs too");
   command.add_option("--verify", options->bundle, "Verify this bundle; needs no token");
@@ -173,7 +172,7 @@ void add_key_prove(CLI::App& command, Context& context) {
   command
       .add_option("--attestation-root", options->attestation_roots,
                   "The root of the maker of the device, who must attest the key; may be repeated")
-      ->allow_extra_args(false);
+      .one_each();
   command.add_option("--public", options->public_key,
                      "A public key, certificate or request that the bundle must be about");
   command.footer(

@@ -1,5 +1,4 @@
 // hsmith token audit: every private and secret key of a token against a policy.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/audit_policy.h"
@@ -88,7 +87,7 @@ Outcome run(const std::string& file, Context& context) {
 
 }  // namespace
 
-void add_token_audit(CLI::App& command, Context& context) {
+void add_token_audit(Arguments& command, Context& context) {
   auto policy = std::make_shared<std::string>();
   command.add_option(
       "--policy", *policy,

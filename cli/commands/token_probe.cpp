@@ -1,5 +1,4 @@
 // hsmith token probe: what a token really does, by session keys and real operations.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -65,7 +64,7 @@ Outcome run(const std::string& goal, Context& context) {
 
 }  // namespace
 
-void add_token_probe(CLI::App& command, Context& context) {
+void add_token_probe(Arguments& command, Context& context) {
   auto goal = std::make_shared<std::string>();
   command.add_option("--for", *goal, "One whole cycle: sign, csr, cms-decrypt, kra or backup");
   command.footer("Examples:\n  hsmith token probe\n  hsmith token probe --for kra --json");
