@@ -132,9 +132,12 @@ Outcome request_with_archived_key(const ArchivalOptions& options, tokens::KeySpe
                    {"archive", true},
                    {"request", json_text(absolute(output.file))}};
   Outcome outcome = undertake(context, token.info, facts, [&](Undertaking& undertaking) {
-    const tokens::Key key = tokens::import_key(token, spec, made.key.get(), [&](EVP_PKEY* half) {
-      undertaking.know("public_key", hex(ossl::spki_of(half)));
-    });
+    const tokens::Generated imported =
+        tokens::import_key(token, spec, made.key.get(), [&](EVP_PKEY* half) {
+          undertaking.know("public_key", hex(ossl::spki_of(half)));
+        });
+    for (const std::string& note : imported.notes) context.warn(note);
+    const tokens::Key& key = imported.key;
     try {
       return deliver(made, certificates, key, output, context);
     } catch (const Error& error) {

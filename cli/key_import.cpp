@@ -5,6 +5,7 @@
 #include "cli/changes.h"
 #include "cli/new_key.h"
 #include "src/base/error.h"
+#include "src/ossl/check.h"
 #include "src/x509/certificate.h"
 #include "tokens/certificates.h"
 

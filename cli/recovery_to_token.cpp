@@ -99,7 +99,7 @@ TargetToken target_token(Context& context, const std::string& uri,
   }
   // Where sources of one's own making are looked up, too.
   context.environment.secrets[kTargetPin] = std::move(*pin);
-  target.pin.option = std::string("env:") + kTargetPin;
+  target.pin.option = fmt::format("env:{}", kTargetPin);
   return target;
 }
 

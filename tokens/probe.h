@@ -7,6 +7,7 @@
 
 #include "src/base/error.h"
 #include "src/ossl/remote_key.h"
+#include "tokens/keys.h"
 #include "tokens/session_objects.h"
 #include "tokens/templates.h"
 

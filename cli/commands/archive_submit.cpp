@@ -65,15 +65,15 @@ void finish_interrupted(const Submission& asked, OpenAuthority& authority, Conte
 
 // The exchange certificate that the key is encrypted to; other recipients are ignored.
 struct Exchange {
-  const recovery::Recipient* recipient;
+  const cms::Recipient* recipient;
   ca::Issued issued;
   ossl::Certificate certificate;
 };
 Exchange find_exchange(const Submission& asked, OpenAuthority& authority) {
   const auto& envelope = asked.request.archived_key->envelope;
-  for (const recovery::Recipient& recipient : envelope.recipients) {
+  for (const cms::Recipient& recipient : envelope.data.recipients) {
     auto issued = ca::find_exchange(authority.store, [&](X509* certificate) {
-      return recovery::is_for(recipient, certificate);
+      return cms::names(recipient.name, certificate);
     });
     if (!issued) continue;
     const std::string problem = ca::exchange_problem(authority.store, *issued, std::time(nullptr));

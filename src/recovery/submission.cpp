@@ -35,11 +35,8 @@ CmcRequest read_submission(ByteView file, const std::string& input) {
 
 std::string recipient_names(const Envelope& envelope) {
   std::string names;
-  for (const Recipient& one : envelope.recipients) {
-    names += names.empty() ? "" : "; ";
-    names += one.issuer.empty() ? "key identifier " + hex(one.key_identifier)
-                                : fmt::format("issuer {}, serial {}", one.issuer, hex(one.serial));
-  }
+  for (const cms::Recipient& one : envelope.data.recipients)
+    names += (names.empty() ? "" : "; ") + cms::recipient_text(one);
   return names;
 }
 
@@ -56,16 +53,17 @@ void require_for_encryption(const CmcRequest& request, const std::vector<std::st
       .hint("its key usage must have keyEncipherment, dataEncipherment or keyAgreement");
 }
 
-ossl::PKey submitted_key(const CmcRequest& request, const Recipient& recipient,
+ossl::PKey submitted_key(const CmcRequest& request, const cms::Recipient& recipient,
                          ossl::RemoteKey& exchange_key, const std::string& input) {
-  const Envelope& envelope = request.archived_key->envelope;
-  const ossl::DecryptedKey content_key = exchange_key.decrypt_key(
-      encryption_of(recipient.ability), recipient.encrypted_key, content_key_size(envelope));
   try {
-    const Secret plaintext = open_envelope(envelope, content_key.key);
+    const Secret plaintext =
+        open_envelope(request.archived_key->envelope, recipient, exchange_key, input);
     return read_archived_key(plaintext.reveal(), x509::public_key_of(request.request.get()), input);
   } catch (const Error& error) {
-    if (error.kind() == Kind::refused) throw;
+    const Kind kind = error.kind();
+    const bool of_the_content =
+        kind == Kind::malformed || kind == Kind::mismatch || kind == Kind::decryption_failed;
+    if (!of_the_content) throw;
     throw Error(Kind::mismatch,
                 fmt::format("archive the key of {}: what comes out of its envelope is not the "
                             "private key of its PKCS#10 "

@@ -23,7 +23,7 @@ void require_for_encryption(const CmcRequest& request, const std::vector<std::st
 
 // The private key, decrypted by the exchange key and proved to be that of the PKCS#10. What goes
 // wrong on the way is told apart no further: throws mismatch; refused for a signature key's blob.
-ossl::PKey submitted_key(const CmcRequest& request, const Recipient& recipient,
+ossl::PKey submitted_key(const CmcRequest& request, const cms::Recipient& recipient,
                          ossl::RemoteKey& exchange_key, const std::string& input);
 
 }  // namespace hsmith::recovery

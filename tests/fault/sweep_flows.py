@@ -129,12 +129,8 @@ def request_problem(world, name):
 def strange_files(world):
     """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
-    expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
-    expected = ("state/audit.log", "state/archive.db", "state/archives/", "state/challenges/", "work/alice.", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
-    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "state/archive.db-", "state/archives/",
-                "work/web.crt", "work/web.rsp",
-                "state/chains/")
-    expected = ("state/audit.log", "work/web.csr", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-", "work/web.crt",
+    expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-",
+                "state/archive.db", "state/archives/", "state/challenges/", "work/alice.", "work/web.crt", "work/web.rsp",
                 "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
@@ -164,28 +160,32 @@ class KeyGenerateRsa(KeyGenerate):
 
 
 class KeyImport(KeyGenerate):
-    """A key from a file, with its certificate."""
+    """A pair from a PKCS#12 file, with its certificate."""
     name = "key import"
-    settled = ("the key without its certificate",)
-    again = {"before": {0}, "done": {8}, "the key without its certificate": {8}}
-    nouns = KeyGenerate.nouns + ("web.pem",)
+    nouns = Flow.nouns + ("web.p12",)
 
     def prepare(self, world):
         super().prepare(world)
-        world.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "web.key",
-                   "-out", "web.crt", "-subj", "/CN=web", "-days", "30")
-        (world.work / "web.pem").write_text((world.work / "web.key").read_text() + (world.work / "web.crt").read_text())
+        (world.work / "pw").write_text("first-password\n")
+        (world.work / "pw").chmod(0o600)
+        world.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                   "web.key", "-out", "web.crt", "-subj", "/CN=web.example.com", "-days", "30")
+        world.must("openssl", "pkcs12", "-export", "-inkey", "web.key", "-in", "web.crt", "-passout", "file:pw", "-out", "web.p12")
 
     def arguments(self, world):
-        return ["key", "import", "web.pem", "--label", "web"]
+        return ["key", "import", "web.p12", "--label", "web", "--password-source", "file:pw"]
 
     def state_of(self, world, seen):
         new = new_objects(world, seen)
-        pair = pair_of([one for one in new if one["class"] != "certificate"], "web")
+        keys = [one for one in new if one["class"] != "certificate"]
         certificates = [one for one in new if one["class"] == "certificate"]
-        if pair == "whole":
-            return "done" if len(certificates) == 1 else "the key without its certificate"
-        return "before" if pair == "none" and not certificates else pair
+        pair = pair_of(keys, "web")
+        if pair != "whole" or not certificates:
+            return "before" if pair == "none" and not certificates else f"a part of it: {pair}, {len(certificates)} certificates"
+        der = subprocess.run(["openssl", "x509", "-in", world.work / "web.crt", "-outform", "DER"], capture_output=True,
+                             check=True).stdout
+        whole = {"class": "certificate", "label": "web", "id": keys[0]["id"], "material": hashlib.sha256(der).hexdigest()}
+        return "done" if certificates == [whole] else f"another certificate: {certificates}"
 
 
 class KeyGenerateWrap(Flow):
@@ -249,32 +249,6 @@ class KeyRestore(KeyBackup):
         public = [one for one in new if one["class"] == "public"]
         whole = len(new) == 2 and len(private) == len(public) == 1 and private[0].get("backup") and private[0].get("works")
         return "done" if whole else f"half restored: {new}"
-    """A pair from a PKCS#12 file, with its certificate."""
-    name = "key import"
-    nouns = Flow.nouns + ("web.p12",)
-
-    def prepare(self, world):
-        super().prepare(world)
-        (world.work / "pw").write_text("first-password\n")
-        (world.work / "pw").chmod(0o600)
-        world.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                   "web.key", "-out", "web.crt", "-subj", "/CN=web.example.com", "-days", "30")
-        world.must("openssl", "pkcs12", "-export", "-inkey", "web.key", "-in", "web.crt", "-passout", "file:pw", "-out", "web.p12")
-
-    def arguments(self, world):
-        return ["key", "import", "web.p12", "--label", "web", "--password-source", "file:pw"]
-
-    def state_of(self, world, seen):
-        new = new_objects(world, seen)
-        keys = [one for one in new if one["class"] != "certificate"]
-        certificates = [one for one in new if one["class"] == "certificate"]
-        pair = pair_of(keys, "web")
-        if pair != "whole" or not certificates:
-            return "before" if pair == "none" and not certificates else f"a part of it: {pair}, {len(certificates)} certificates"
-        der = subprocess.run(["openssl", "x509", "-in", world.work / "web.crt", "-outform", "DER"], capture_output=True,
-                             check=True).stdout
-        whole = {"class": "certificate", "label": "web", "id": keys[0]["id"], "material": hashlib.sha256(der).hexdigest()}
-        return "done" if certificates == [whole] else f"another certificate: {certificates}"
 
 
 class KeyDelete(Flow):
@@ -581,16 +555,15 @@ class TokenInitErase(TokenInit):
         return "before" if seen.get("pin") == world.pin and self.unchanged(world, seen) else f"half erased: {seen}"
 
 
-def issued_rows(world, name="lab"):
-    """What the CA's file says, read from a copy, for a reader may change the files beside it: (serial, last reason)."""
+def rows_of(database, query):
+    """What a database says, read from a copy, for a reader may change the files beside it."""
     with tempfile.TemporaryDirectory() as folder:
-        for file in (world.state / "ca").glob(f"{name}.db*"):
+        for file in database.parent.glob(f"{database.name}*"):
             shutil.copy(file, folder)
-        store = sqlite3.connect(f"{folder}/{name}.db")
+        store = sqlite3.connect(f"{folder}/{database.name}")
         try:
             problem = store.execute("PRAGMA integrity_check").fetchone()[0]
-            rows = store.execute("SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
-                                 " ORDER BY id DESC LIMIT 1) FROM issued").fetchall()
+            rows = store.execute(query).fetchall()
         finally:
             store.close()
     return rows if problem == "ok" else [(problem, None)]
@@ -600,10 +573,6 @@ def issued_rows(world, where="1"):
     """What the CA's file says: (serial, last reason)."""
     return rows_of(world.state / "ca/lab.db", "SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
                    f" ORDER BY id DESC LIMIT 1) FROM issued WHERE {where}")
-def issued_rows(world, name="lab"):
-    """What the CA's file says: (serial, last reason)."""
-    return rows_of(world.state / f"ca/{name}.db", "SELECT hex(serial), (SELECT reason FROM event WHERE event.issued = issued.id"
-                   " ORDER BY id DESC LIMIT 1) FROM issued")
 
 
 class CaIssue(Flow):
@@ -669,36 +638,6 @@ class ArchiveAdd(Flow):
 
     def arguments(self, world):
         return ["archive", "add", "alice.p12", "--password-source", "file:pw"]
-class ArchiveSubmit(Flow):
-    """The key is archived and the certificate issued, or neither."""
-    name = "archive submit"
-    tokens = ("softhsm",)
-    again = {"before": {0}, "done": {0}}
-    nouns = Flow.nouns + ("web.cmc", "lab", "archive.db", "web.crt", "web.rsp", "CMC message")
-
-    def prepare(self, world):
-        super().prepare(world)
-        world.must("hsmith", "ca", "init", "lab", "--key-type", "ec:p256", "--subject", "CN=Sweep CA", "--days", "2000", "-o", "lab.crt")
-        world.must("hsmith", "ca", "exchange-cert", "--ca", "lab", "-o", "xchg.crt")
-        self.certify(world, "seal", "client", "--type", "ec:p256")
-        self.certify(world, "kra", "kra", "--type", "rsa:2048", "--use", "decrypt")
-        world.must("hsmith", "ca", "crl", "--ca", "lab", "-o", "lab.crl")
-        world.must("hsmith", "archive", "init", "--seal-key", "seal", "--trust", "lab.crt", "--crl", "lab.crl", "--officer-cert", "seal.crt")
-        world.must("hsmith", "kra", "add", "kra.crt", "--probe", "kra")
-        world.must(str(TESTS / "support/cmc_request"), "web.cmc", "--exchange", "xchg.crt")
-
-    def certify(self, world, name, profile, *generate):
-        world.must("hsmith", "key", "generate", name, *generate)
-        world.must("hsmith", "request", "new", name, "--cn", name, "-o", f"{name}.csr")
-        shown = world.must("hsmith", "request", "show", f"{name}.csr", "--json")
-        approval = json.loads(shown.out)["data"]["public_key_sha256"][:16]
-        world.must("hsmith", "ca", "issue", f"{name}.csr", "--ca", "lab", "--profile", profile, "--approve", approval, "--same-token",
-                   "-o", f"{name}.crt")
-        world.must("hsmith", "cert", "install", f"{name}.crt")
-
-    def arguments(self, world):
-        return ["archive", "submit", "web.cmc", "--exchange-key", "lab-Xchg", "--ca", "lab", "--profile", "email", "-o", "web.crt",
-                "--response", "web.rsp"]
 
     def state_of(self, world, seen):
         if not self.unchanged(world, seen):
@@ -801,6 +740,42 @@ class RecoverToToken(Recover):
         whole = {"class": "certificate", "label": "alice", "id": key["id"], "material": hashlib.sha256(der).hexdigest()}
         return "the key without its certificate" if not certificates else "done" if certificates == [whole] \
             else f"another certificate: {certificates}"
+
+
+class ArchiveSubmit(Flow):
+    """The key is archived and the certificate issued, or neither."""
+    name = "archive submit"
+    tokens = ("softhsm",)
+    again = {"before": {0}, "done": {0}}
+    nouns = Flow.nouns + ("web.cmc", "lab", "archive.db", "web.crt", "web.rsp", "CMC message")
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", "ca", "init", "lab", "--key-type", "ec:p256", "--subject", "CN=Sweep CA", "--days", "2000", "-o", "lab.crt")
+        world.must("hsmith", "ca", "exchange-cert", "--ca", "lab", "-o", "xchg.crt")
+        self.certify(world, "seal", "client", "--type", "ec:p256")
+        self.certify(world, "kra", "kra", "--type", "rsa:2048", "--use", "decrypt")
+        world.must("hsmith", "ca", "crl", "--ca", "lab", "-o", "lab.crl")
+        world.must("hsmith", "archive", "init", "--seal-key", "seal", "--trust", "lab.crt", "--crl", "lab.crl", "--officer-cert", "seal.crt")
+        world.must("hsmith", "kra", "add", "kra.crt", "--probe", "kra")
+        world.must(str(TESTS / "support/cmc_request"), "web.cmc", "--exchange", "xchg.crt")
+
+    def certify(self, world, name, profile, *generate):
+        world.must("hsmith", "key", "generate", name, *generate)
+        world.must("hsmith", "request", "new", name, "--cn", name, "-o", f"{name}.csr")
+        shown = world.must("hsmith", "request", "show", f"{name}.csr", "--json")
+        approval = json.loads(shown.out)["data"]["public_key_sha256"][:16]
+        world.must("hsmith", "ca", "issue", f"{name}.csr", "--ca", "lab", "--profile", profile, "--approve", approval, "--same-token",
+                   "-o", f"{name}.crt")
+        world.must("hsmith", "cert", "install", f"{name}.crt")
+
+    def arguments(self, world):
+        return ["archive", "submit", "web.cmc", "--exchange-key", "lab-Xchg", "--ca", "lab", "--profile", "email", "-o", "web.crt",
+                "--response", "web.rsp"]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the token was changed: {self.difference(world, seen)}"
         archived = {row[0] for row in rows_of(world.state / "archive.db", "SELECT hex(certificate) FROM archived_key")}
         issued = [row[0] for row in issued_rows(world, "profile = 'email'")]
         certificate, response = world.work / "web.crt", world.work / "web.rsp"
@@ -920,28 +895,16 @@ def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
              RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(),
              ArchiveSubmit(), RequestNewArchive(), Sign(),
-             TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
-             KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
              ArchiveAdd(), ArchiveGet(), RekeyApply(), Recover(), RecoverToToken(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
-             KeyGenerateRsa()]
-def flows():
-    commands = [KeyGenerate(), KeyImport(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(),
-                RequestNewAgreement(), RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(),
-                CaRevoke(), Sign(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(), KeyGenerateRsa()]
-def all_flows():
-    flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
-             RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(), Sign(),
-             TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
-             KeyGenerateRsa(), KeyImport()]
+             KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
                Repair(KeyRename(), "kill after C_SetAttributeValue 1"),
                Repair(RequestNewKey(), "kill before C_SignInit 1"),
                Repair(CertInstall(), "kill after C_CreateObject 1"),
                Repair(RenewComplete(), "kill after C_SetAttributeValue 2"),
+               Repair(RecoverToToken(), "kill after C_CreateObject 1"),
                Repair(ChainInstall(), "kill after C_CreateObject 1"),
                Repair(KeyRestore(), "kill after C_UnwrapKey 2"),
                Repair(KeyGenerateWrap(), "kill after C_GenerateKey 4")]
-               Repair(RecoverToToken(), "kill after C_CreateObject 1"),
-               Repair(ChainInstall(), "kill after C_CreateObject 1")]
     return flows + repairs
