@@ -55,7 +55,7 @@ bool is_complete(const CK_FUNCTION_LIST& f) {
 // A list whose length the module tells: the first answer mostly fits, a module that keeps saying
 // otherwise is given up.
 template <typename T, typename Ask>
-std::vector<T> growing_list(std::size_t room, CK_ULONG most, const char* function, Ask ask) {
+std::vector<T> growing_list(CK_ULONG room, CK_ULONG most, const char* function, Ask ask) {
   std::vector<T> list(room);
   for (int round = 0; round < 8; ++round) {
     CK_ULONG count = list.size();
@@ -189,9 +189,10 @@ TokenInfo Module::token_info(CK_SLOT_ID slot) const {
 }
 
 std::vector<CK_MECHANISM_TYPE> Module::mechanisms(CK_SLOT_ID slot) const {
-  // NSS 3.87 writes its whole list (161) over whatever room it is told.
+  // Room for all that there may be: NSS 3.87 writes its 161 without looking at the room.
   return growing_list<CK_MECHANISM_TYPE>(
-      2048, kMostMechanisms, "C_GetMechanismList", [&](CK_MECHANISM_TYPE* list, CK_ULONG* count) {
+      kMostMechanisms, kMostMechanisms, "C_GetMechanismList",
+      [&](CK_MECHANISM_TYPE* list, CK_ULONG* count) {
         return call(
             "C_GetMechanismList", [&] { return functions_->C_GetMechanismList(slot, list, count); },
             [&] { return fmt::format("slot {}, {} mechanisms", slot, *count); });
