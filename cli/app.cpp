@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/crash.h"
 #include "cli/declarations.h"
 #include "src/base/error.h"
 #include "src/base/sqlite.h"
@@ -134,14 +135,18 @@ void print(const Context& context, ByteView result) {
   }
 }
 
-void print_json(const Context& context, int exit, const Json* data, const Error* error) {
+std::string envelope_text(const Context& context, int exit, const Json* data, const Error* error) {
   Json envelope{{"command", context.command}, {"ok", exit == 0}, {"exit", exit}};
   if (data != nullptr) envelope["data"] = *data;
   if (error != nullptr) envelope["error"] = error_json(*error);
   envelope["warnings"] = Json::array();
   for (const std::string& warning : context.warnings)
     envelope["warnings"].push_back(json_text(warning));
-  const std::string text = envelope.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return envelope.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void print_json(const Context& context, int exit, const Json* data, const Error* error) {
+  const std::string text = envelope_text(context, exit, data, error);
   if (error == nullptr) return print(context, as_bytes(text));
   write_file("-", as_bytes(text), kPublicFile, Replace::yes);
 }
@@ -149,6 +154,18 @@ void print_json(const Context& context, int exit, const Json* data, const Error*
 // sandbox fails with a status that COMMAND hardly has, as env(1) does.
 int status_of(const Context& context, const Error& error) {
   return context.command == "sandbox" ? 125 : error.exit_status();
+}
+
+// The words for the death of this process, which only a module can cause as far as we know.
+void prepare_for_crashes(const Context& context) {
+  const Error error =
+      Error(Kind::token_failed, context.command + ": the module crashed, or ended this process")
+          .hint("see what was interrupted with: hsmith doctor");
+  report_crashes(fmt::format("hsmith: {}\nhsmith: hint: {}\n", error.what(), error.hint()),
+                 context.options.json
+                     ? envelope_text(context, status_of(context, error), nullptr, &error)
+                     : "",
+                 status_of(context, error));
 }
 
 void print_error_lines(const Error& error) {
@@ -226,7 +243,9 @@ int run(int all, char** argv, Context& context) {
     throw usage_error(error, app, named, argc, argv);
   }
   load_settings(context);
+  if (context.command != "sandbox") prepare_for_crashes(context);
   const Outcome outcome = context.run();
+  stop_reporting_crashes();
   print_outcome(context, outcome);
   return status_of(outcome);
 }
@@ -240,16 +259,19 @@ int run_app(int argc, char** argv) {
   try {
     return run(argc, argv, context);
   } catch (const Error& error) {
+    stop_reporting_crashes();
     try {
       return print_error(context, error);
     } catch (const Error&) {  // standard output is closed: the status still tells
       return status_of(context, error);
     }
   } catch (const std::filesystem::filesystem_error& error) {
+    stop_reporting_crashes();
     return print_error(context,
                        Error(Kind::io, fmt::format("look at {}: {}", quoted(error.path1().string()),
                                                    error.code().message())));
   } catch (const std::exception& error) {
+    stop_reporting_crashes();
     return print_error(
         context, Error(Kind::internal, fmt::format("internal error: {}", printable(error.what())))
                      .hint("this is a fault of hsmith; please report it"));

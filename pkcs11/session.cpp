@@ -19,6 +19,12 @@ unsigned char* writable(ByteView bytes) {
   return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
 }
 
+// What fails with a mechanism names it.
+void check_with(CK_RV rv, const char* function, const Mechanism& mechanism) {
+  if (rv == CKR_OK) return;
+  check(rv, fmt::format("{} with {}", function, mechanism_name(mechanism.type)));
+}
+
 // One answer of a token's operation: bounded, and not longer than the buffer it was put into.
 template <typename Ask>
 Bytes answer_of(const char* function, Ask ask) {
@@ -200,18 +206,18 @@ KeyPair Session::generate_pair(const Mechanism& mechanism, const Template& publi
   std::vector<CK_ATTRIBUTE> public_view = public_key.view();
   std::vector<CK_ATTRIBUTE> private_view = private_key.view();
   KeyPair pair;
-  check(module_->call(
-            "C_GenerateKeyPair",
-            [&] {
-              return module_->functions().C_GenerateKeyPair(
-                  handle_, &view, public_view.data(), public_view.size(), private_view.data(),
-                  private_view.size(), &pair.public_key, &pair.private_key);
-            },
-            [&] {
-              return fmt::format("{}, public {}, private {}", mechanism_name(mechanism.type),
-                                 public_key.describe(), private_key.describe());
-            }),
-        "C_GenerateKeyPair");
+  check_with(module_->call(
+                 "C_GenerateKeyPair",
+                 [&] {
+                   return module_->functions().C_GenerateKeyPair(
+                       handle_, &view, public_view.data(), public_view.size(), private_view.data(),
+                       private_view.size(), &pair.public_key, &pair.private_key);
+                 },
+                 [&] {
+                   return fmt::format("{}, public {}, private {}", mechanism_name(mechanism.type),
+                                      public_key.describe(), private_key.describe());
+                 }),
+             "C_GenerateKeyPair", mechanism);
   return pair;
 }
 
@@ -219,24 +225,25 @@ CK_OBJECT_HANDLE Session::generate(const Mechanism& mechanism, const Template& k
   CK_MECHANISM view = mechanism.view();
   std::vector<CK_ATTRIBUTE> attributes = key.view();
   CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_GenerateKey",
-            [&] {
-              return module_->functions().C_GenerateKey(handle_, &view, attributes.data(),
-                                                        attributes.size(), &object);
-            },
-            [&] { return fmt::format("{}, {}", mechanism_name(mechanism.type), key.describe()); }),
-        "C_GenerateKey");
+  check_with(
+      module_->call(
+          "C_GenerateKey",
+          [&] {
+            return module_->functions().C_GenerateKey(handle_, &view, attributes.data(),
+                                                      attributes.size(), &object);
+          },
+          [&] { return fmt::format("{}, {}", mechanism_name(mechanism.type), key.describe()); }),
+      "C_GenerateKey", mechanism);
   return object;
 }
 
 Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
                     const std::function<void()>& authenticate) const {
   CK_MECHANISM view = mechanism.view();
-  check(module_->call(
-            "C_SignInit", [&] { return module_->functions().C_SignInit(handle_, &view, key); },
-            [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-        "C_SignInit");
+  check_with(module_->call(
+                 "C_SignInit", [&] { return module_->functions().C_SignInit(handle_, &view, key); },
+                 [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
+             "C_SignInit", mechanism);
   if (authenticate) authenticate();
   return answer_of("C_Sign", [&](unsigned char* out, CK_ULONG* size) {
     return module_->call(
@@ -250,11 +257,11 @@ Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView d
 
 void Session::begin_decrypt(const Mechanism& mechanism, CK_OBJECT_HANDLE key) const {
   CK_MECHANISM view = mechanism.view();
-  check(
+  check_with(
       module_->call(
           "C_DecryptInit", [&] { return module_->functions().C_DecryptInit(handle_, &view, key); },
           [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-      "C_DecryptInit");
+      "C_DecryptInit", mechanism);
 }
 
 Secret Session::decrypt(ByteView ciphertext, const std::function<void()>& authenticate) const {
@@ -275,18 +282,18 @@ CK_OBJECT_HANDLE Session::unwrap(const Mechanism& mechanism, CK_OBJECT_HANDLE ke
   CK_MECHANISM view = mechanism.view();
   std::vector<CK_ATTRIBUTE> attributes = unwrapped.view();
   CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_UnwrapKey",
-            [&] {
-              return module_->functions().C_UnwrapKey(handle_, &view, key, writable(wrapped),
-                                                      wrapped.size(), attributes.data(),
-                                                      attributes.size(), &object);
-            },
-            [&] {
-              return fmt::format("{}, key {}, wrapped [{}]", mechanism_name(view.mechanism), key,
-                                 wrapped.size());
-            }),
-        "C_UnwrapKey");
+  check_with(module_->call(
+                 "C_UnwrapKey",
+                 [&] {
+                   return module_->functions().C_UnwrapKey(handle_, &view, key, writable(wrapped),
+                                                           wrapped.size(), attributes.data(),
+                                                           attributes.size(), &object);
+                 },
+                 [&] {
+                   return fmt::format("{}, key {}, wrapped [{}]", mechanism_name(view.mechanism),
+                                      key, wrapped.size());
+                 }),
+             "C_UnwrapKey", mechanism);
   return object;
 }
 
@@ -295,14 +302,14 @@ CK_OBJECT_HANDLE Session::derive(const Mechanism& mechanism, CK_OBJECT_HANDLE ke
   CK_MECHANISM view = mechanism.view();
   std::vector<CK_ATTRIBUTE> attributes = derived.view();
   CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  check(module_->call(
-            "C_DeriveKey",
-            [&] {
-              return module_->functions().C_DeriveKey(handle_, &view, key, attributes.data(),
-                                                      attributes.size(), &object);
-            },
-            [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
-        "C_DeriveKey");
+  check_with(module_->call(
+                 "C_DeriveKey",
+                 [&] {
+                   return module_->functions().C_DeriveKey(handle_, &view, key, attributes.data(),
+                                                           attributes.size(), &object);
+                 },
+                 [&] { return fmt::format("{}, key {}", mechanism_name(view.mechanism), key); }),
+             "C_DeriveKey", mechanism);
   return object;
 }
 

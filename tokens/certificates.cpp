@@ -37,6 +37,9 @@ void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::strin
   throw Error(Kind::token_failed, "the token did not keep it as it was sent");
 }
 
+constexpr char kRepair[] =
+    "see what is left with hsmith doctor, settle it with: hsmith doctor --repair";
+
 // What a failed installation left: certificates with its id that were not there before.
 void remove_leftovers(const OpenToken& token, const Inventory& before, ByteView id) {
   pkcs11::Template same_id;
@@ -46,6 +49,7 @@ void remove_leftovers(const OpenToken& token, const Inventory& before, ByteView 
     const bool old = std::any_of(before.certificates.begin(), before.certificates.end(), was_there);
     if (!old) token.session->destroy(handle);
   }
+  token.module->token_info(token.slot);  // as a pulled card does not answer
 }
 
 Installed install_as(const OpenToken& token, const Inventory& inventory, const std::string& label,
@@ -62,10 +66,10 @@ Installed install_as(const OpenToken& token, const Inventory& inventory, const s
     try {
       remove_leftovers(token, inventory, id);
     } catch (const Error&) {
-      throw outer.during("what was begun could not be removed").unfinished();
+      throw outer.during("what was begun could not be removed").hint(kRepair).unfinished();
     }
     // In a place there may be something else now than before.
-    if (quirks_of(token.info).has_places()) throw Error(outer).unfinished();
+    if (quirks_of(token.info).has_places()) throw Error(outer).hint(kRepair).unfinished();
     throw outer;
   }
   return Installed::now;

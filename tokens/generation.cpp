@@ -38,6 +38,8 @@ void remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> 
     const std::string found = token.session->get(handle, kLabel).text(CKA_LABEL);
     if (found == spec.label || found.empty()) token.session->destroy(handle);
   }
+  // A card that was pulled out still has, for OpenSC 0.23, the objects that were read before.
+  token.module->token_info(token.slot);
 }
 
 // The public key beside the private one (PKCS#11 2.40, 4.9): a signature then needs no second
@@ -124,7 +126,18 @@ KeyPair generate_pair(const OpenToken& token, const KeySpec& spec) {
     public_key.leave_out(unknown);
     private_key.leave_out(unknown);
   }
-  return token.session->generate_pair(generation_mechanism(*spec.type), public_key, private_key);
+  if (quirks_of(token.info).rsa_signs_by_decrypting &&
+      spec.type->algorithm == ossl::KeyAlgorithm::rsa)
+    private_key.leave_out(CKA_DECRYPT).set_bool(CKA_DECRYPT, true);
+  try {
+    return token.session->generate_pair(generation_mechanism(*spec.type), public_key, private_key);
+  } catch (const Error& error) {
+    if (error.ckr().empty() || error.ckr() != quirks_of(token.info).refuses_type) throw;
+    throw Error(Kind::unsupported,
+                fmt::format("it makes no keys of type {} ({})", spec.type->name, error.what()))
+        .ckr(error.ckr())
+        .hint("what it can do: hsmith token info");
+  }
 }
 
 Generated generate_and_check(const OpenToken& token, const KeySpec& spec,
@@ -152,20 +165,6 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec,
   return {std::move(key), std::move(notes)};
 }
 
-// What the token says of the sizes of keys that it makes.
-void check_size(const OpenToken& token, const ossl::KeyType& type, const std::string& doing) {
-  const CK_MECHANISM_TYPE making = generation_mechanism(type).type;
-  const pkcs11::MechanismInfo can =
-      while_doing(doing, [&] { return token.module->mechanism_info(token.slot, making); });
-  const auto bits = static_cast<CK_ULONG>(type.bits);
-  if (bits >= can.min_key_size && bits <= can.max_key_size) return;
-  throw Error(Kind::unsupported,
-              fmt::format("{}: it makes {} keys of {} to {} bits", doing,
-                          type.algorithm == ossl::KeyAlgorithm::rsa ? "RSA" : "EC",
-                          can.min_key_size, can.max_key_size))
-      .hint("what it can do: hsmith token info");
-}
-
 }  // namespace
 
 void complete_identity(const OpenToken& token, const Key& private_key,
@@ -182,27 +181,6 @@ void complete_identity(const OpenToken& token, const Key& private_key,
     throw Error(Kind::token_failed,
                 fmt::format("give {} its id: the token did not keep it", private_key.uri));
   }
-}
-
-void check_place(const OpenToken& token, const KeySpec& spec) {
-  const TokenQuirks& quirks = quirks_of(token.info);
-  const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
-                                        quoted(token.info.label));
-  if (quirks.officer_makes_keys && token.login != Login::so) {
-    throw Error(Kind::login_failed, doing + ": only its security officer makes keys")
-        .hint("hsmith key generate NAME --type TYPE --id ID --login-as so");
-  }
-  if (!quirks.has_places()) return;
-  check_size(token, *spec.type, doing);
-  const bool is_place = spec.id.size() == 1 && spec.id.front() >= quirks.first_place &&
-                        spec.id.front() <= quirks.last_place;
-  if (is_place) return;
-  throw Error(Kind::usage,
-              fmt::format("{}: {}", doing,
-                          spec.id.empty() ? std::string("it wants to be told the id")
-                                          : fmt::format("it has no place {}", hex(spec.id))))
-      .hint(fmt::format("the token's ids are {:02x} to {:02x}, in hex: --id {:02x}",
-                        quirks.first_place, quirks.last_place, quirks.first_place));
 }
 
 Generated generate(const OpenToken& token, const KeySpec& spec,

@@ -76,7 +76,7 @@ ossl::PKey public_key_of(const Inventory& inventory, const Key& key);
 void check_free(const OpenToken& token, const std::string& label, ByteView id);
 
 // Throws what is wrong with the key's id or the login for a token with places of its own
-// (quirks.h): usage or login_failed.
+// (quirks.h): usage or login_failed; and unsupported when the token could not use such a key.
 void check_place(const OpenToken& token, const KeySpec& spec);
 
 struct Generated {

@@ -20,23 +20,55 @@ Quirks quirks_of(const std::string& module_path) {
   return {.rewrites_at_login = is_rewriter(module_path) || is_rewriter(target)};
 }
 
+namespace {
+
+bool is_ykcs11(const pkcs11::TokenInfo& token) {
+  return token.manufacturer.starts_with("Yubico") && token.label.starts_with("YubiKey PIV");
+}
+
+// A vendor of TCG's registry, in four letters, and no serial number.
+bool is_tpm(const pkcs11::TokenInfo& token) {
+  return token.serial == "0000000000000000" && token.manufacturer.size() <= 4;
+}
+
+bool is_opensc(const pkcs11::TokenInfo& token) { return token.model.starts_with("PKCS#15"); }
+
+// ykcs11 2.2, a PIV card: ids 1 to 24 are the slots 9A, 9C, 9D, 9E, 82 to 95. 25 is the one that
+// certifies the others (F9); ykcs11 would replace that key too. It has no C_InitPIN.
+constexpr std::array<CK_ATTRIBUTE_TYPE, 3> kUnknownToYkcs11{CKA_EXTRACTABLE, CKA_SIGN_RECOVER,
+                                                            CKA_VERIFY_RECOVER};
+constexpr TokenQuirks kYkcs11{.first_place = 1,
+                              .last_place = 24,
+                              .officer_makes_keys = true,
+                              .keeps_keys = true,
+                              .fixed_labels = true,
+                              .ec_keys_derive = true,
+                              .unknown_attributes = kUnknownToYkcs11,
+                              .placeholder_subject = "CN=YubiKey PIV Slot ",
+                              .unblocks_pin = "yubico-piv-tool -a unblock-pin"};
+
+// tpm2-pkcs11 1.9: takes the public key's uses from the private key's, and a template that says
+// them too for a contradiction (GENERAL_ERROR); signs CKM_RSA_PKCS and CKM_RSA_PKCS_PSS by
+// TPM2_RSA_Decrypt; answers ATTRIBUTE_VALUE_INVALID to RSA 4096. Wrong PINs lock the whole TPM, for
+// its security officers too.
+constexpr std::array<CK_ATTRIBUTE_TYPE, 2> kDerivedByTpm{CKA_VERIFY, CKA_ENCRYPT};
+constexpr TokenQuirks kTpm{.rsa_signs_by_decrypting = true,
+                           .unknown_attributes = kDerivedByTpm,
+                           .refuses_type = "CKR_ATTRIBUTE_VALUE_INVALID",
+                           .unblocks_pin = "tpm2_dictionarylockout --clear-lockout"};
+
+// OpenSC 0.23, any card: TOKEN_NOT_RECOGNIZED to a curve that the card does not have. What unblocks
+// a PIN is the card's PUK, which is no security officer's PIN for most cards.
+constexpr TokenQuirks kOpensc{.refuses_type = "CKR_TOKEN_NOT_RECOGNIZED",
+                              .unblocks_pin = "pkcs15-tool --unblock-pin"};
+
+}  // namespace
+
 const TokenQuirks& quirks_of(const pkcs11::TokenInfo& token) {
-  static const TokenQuirks kNone;
-  // A PIV card behind ykcs11 2.2: ids 1 to 24 are the slots 9A, 9C, 9D, 9E, 82 to 95. 25 is the one
-  // that certifies the others (F9); ykcs11 would replace that key too.
-  static constexpr std::array<CK_ATTRIBUTE_TYPE, 3> kUnknown{CKA_EXTRACTABLE, CKA_SIGN_RECOVER,
-                                                             CKA_VERIFY_RECOVER};
-  static const TokenQuirks kYkcs11{.first_place = 1,
-                                   .last_place = 24,
-                                   .officer_makes_keys = true,
-                                   .keeps_keys = true,
-                                   .fixed_labels = true,
-                                   .ec_keys_derive = true,
-                                   .unknown_attributes = kUnknown,
-                                   .placeholder_subject = "CN=YubiKey PIV Slot "};
-  const bool is_ykcs11 =
-      token.manufacturer.starts_with("Yubico") && token.label.starts_with("YubiKey PIV");
-  return is_ykcs11 ? kYkcs11 : kNone;
+  static constexpr TokenQuirks kNone;
+  if (is_ykcs11(token)) return kYkcs11;
+  if (is_tpm(token)) return kTpm;
+  return is_opensc(token) ? kOpensc : kNone;
 }
 
 bool is_busy_code(const std::string& ckr) {

@@ -33,11 +33,17 @@ struct TokenQuirks {
   bool fixed_labels = false;
   // It says that EC keys decrypt and do not derive; they do what EC keys do.
   bool ec_keys_derive = false;
+  // RSA keys sign a digest by raw decryption, and so must be made able to decrypt too.
+  bool rsa_signs_by_decrypting = false;
   // Attributes that it does not take for a new key, whatever their value.
-  std::span<const CK_ATTRIBUTE_TYPE> unknown_attributes;
+  std::span<const CK_ATTRIBUTE_TYPE> unknown_attributes{};
   // The token puts a certificate beside a new key so that it shows the key at all: how its subject
   // begins.
-  std::string_view placeholder_subject;
+  std::string_view placeholder_subject{};
+  // The code that it answers when it makes no keys of such a curve or size.
+  std::string_view refuses_type{};
+  // How a locked PIN is opened again where the security officer cannot.
+  std::string_view unblocks_pin{};
 
   bool has_places() const { return last_place != 0; }
 };

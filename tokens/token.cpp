@@ -86,12 +86,21 @@ void warn_of_slot_number(const Reach& reach) {
   }
 }
 
+// How a locked PIN is opened again.
+std::string unblocking(const TokenInfo& token, Login login) {
+  const std::string_view own_way = quirks_of(token).unblocks_pin;
+  if (!own_way.empty()) return fmt::format("a new one is set with: {}", own_way);
+  if (login == Login::so)
+    return "no PIN opens the token any more; only the vendor's reset, which wipes it";
+  return "the security officer can set a new one with: hsmith token pin unblock";
+}
+
 // What a wrong PIN did to the token, from its flags.
 std::string what_a_wrong_pin_did(const OpenToken& token, Login login, const PinSource& source) {
   const bool so = login == Login::so;
   const TokenInfo now = token.module->token_info(token.slot);
   if (now.has(so ? CKF_SO_PIN_LOCKED : CKF_USER_PIN_LOCKED)) {
-    return "that was the last try, the PIN is locked now: hsmith token pin unblock";
+    return "that was the last try, the PIN is locked now: " + unblocking(now, login);
   }
   if (now.has(so ? CKF_SO_PIN_FINAL_TRY : CKF_USER_PIN_FINAL_TRY)) {
     return "one try is left before the PIN locks";
@@ -250,8 +259,7 @@ void check_login_flags(const TokenInfo& token, Login login, bool use_last_try) {
   if (token.has(so ? CKF_SO_PIN_LOCKED : CKF_USER_PIN_LOCKED)) {
     throw Error(Kind::pin_locked,
                 fmt::format("{}: the {} is locked; it was not tried", doing, so ? "SO PIN" : "PIN"))
-        .hint(so ? "no PIN opens the token any more; only the vendor's reset, which wipes it"
-                 : "the security officer can set a new one with: hsmith token pin unblock");
+        .hint(unblocking(token, login));
   }
   if (token.has(so ? CKF_SO_PIN_FINAL_TRY : CKF_USER_PIN_FINAL_TRY) && !use_last_try) {
     throw Error(Kind::pin_last_try,
@@ -282,6 +290,7 @@ void log_in(const Reach& reach, const OpenToken& token, Login login, const PinSo
     return;
   }
   Error error = pkcs11::error_of(rv, "C_Login").during("log in to the " + name_of(token.info));
+  if (rv == CKR_PIN_LOCKED) throw std::move(error).hint(unblocking(token.info, login));
   if (rv != CKR_PIN_INCORRECT) throw error;
   if (!is_interactive(source)) note_failed_pin(reach.state_folder, token.info.serial, role);
   throw std::move(error).hint(what_a_wrong_pin_did(token, login, source));

@@ -1,0 +1,58 @@
+"""docs/tokens.md: the table of what each token does, which is also what the next run is compared with."""
+import re
+from pathlib import Path
+
+from steps import ROWS
+from tokens import TOKENS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/tokens.md"
+HEAD = """# Tokens
+
+What hsmith does with each PKCS#11 token that runs without hardware, on Debian 12. `ci/tokens` wrote this page: it took every token through
+these steps with hsmith, and openssl checked what came of them. `ci/tokens NAME` renews one column, `ci/tokens --check` compares.
+
+A number stands for a reason, below the table: what the token lacks, in the words of hsmith's exit 10 (where it says "comes initialised", or names a
+number of PINs, in the words of the run). "-" means that there is nothing to try it with. "Lock the PIN" tells after how many wrong ones.
+
+"""
+TAIL = """
+What a module does otherwise than the standard says, and hsmith allows for, stands with its version and reason in `tokens/quirks.cpp`.
+How each token is started: `tests/support/with_*`, each of which gives any command a token of its own:
+
+    tests/support/with_iso_card hsmith key list
+"""
+
+
+def write(columns, versions):
+    """columns: name -> row -> cell; versions: name -> text."""
+    reasons = []
+
+    def cell(text):
+        if text in ("-",) or text.startswith("yes"):
+            return text
+        if text not in reasons:
+            reasons.append(text)
+        return str(reasons.index(text) + 1)
+    names = [name for name in TOKENS if name in columns]
+    lines = ["| | " + " | ".join(f"{TOKENS[name].title} {versions[name]}" for name in names) + " |",
+             "| --- |" + " --- |" * len(names), "| name | " + " | ".join(f"`{name}`" for name in names) + " |"]
+    for row in ROWS:
+        lines.append(f"| {row} | " + " | ".join(cell(columns[name].get(row, "-")) for name in names) + " |")
+    notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
+    PAGE.write_text(HEAD + "\n".join(lines) + "\n\n" + "\n".join(notes) + "\n" + TAIL)
+
+
+def read():
+    """Columns and versions as the page has them."""
+    text = PAGE.read_text() if PAGE.exists() else ""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")]
+    if not rows:
+        return {}, {}
+    reasons = dict(re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE))
+    names = [name.strip("`") for name in rows[2][1:]]
+    versions = {name: title.removeprefix(TOKENS[name].title).strip() for name, title in zip(names, rows[0][1:]) if name in TOKENS}
+    columns = {name: {} for name in names}
+    for row in rows[3:]:
+        for name, value in zip(names, row[1:]):
+            columns[name][row[0]] = reasons.get(value, value)
+    return {name: column for name, column in columns.items() if name in TOKENS}, versions
