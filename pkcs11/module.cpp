@@ -55,8 +55,8 @@ bool is_complete(const CK_FUNCTION_LIST& f) {
 // A list whose length the module tells: the first answer mostly fits, a module that keeps saying
 // otherwise is given up.
 template <typename T, typename Ask>
-std::vector<T> growing_list(CK_ULONG most, const char* function, Ask ask) {
-  std::vector<T> list(64);
+std::vector<T> growing_list(CK_ULONG room, CK_ULONG most, const char* function, Ask ask) {
+  std::vector<T> list(room);
   for (int round = 0; round < 8; ++round) {
     CK_ULONG count = list.size();
     const CK_RV rv = ask(list.data(), &count);
@@ -149,7 +149,7 @@ ModuleInfo Module::info() const {
 
 std::vector<CK_SLOT_ID> Module::slots(CK_BBOOL with_token) const {
   return growing_list<CK_SLOT_ID>(
-      kMostSlots, "C_GetSlotList", [&](CK_SLOT_ID* list, CK_ULONG* count) {
+      64, kMostSlots, "C_GetSlotList", [&](CK_SLOT_ID* list, CK_ULONG* count) {
         return call(
             "C_GetSlotList", [&] { return functions_->C_GetSlotList(with_token, list, count); },
             [&] { return fmt::format("token present {}, {} slots", with_token != 0, *count); });
@@ -189,8 +189,10 @@ TokenInfo Module::token_info(CK_SLOT_ID slot) const {
 }
 
 std::vector<CK_MECHANISM_TYPE> Module::mechanisms(CK_SLOT_ID slot) const {
+  // Room for all that there may be: NSS 3.87 writes its 161 without looking at the room.
   return growing_list<CK_MECHANISM_TYPE>(
-      kMostMechanisms, "C_GetMechanismList", [&](CK_MECHANISM_TYPE* list, CK_ULONG* count) {
+      kMostMechanisms, kMostMechanisms, "C_GetMechanismList",
+      [&](CK_MECHANISM_TYPE* list, CK_ULONG* count) {
         return call(
             "C_GetMechanismList", [&] { return functions_->C_GetMechanismList(slot, list, count); },
             [&] { return fmt::format("slot {}, {} mechanisms", slot, *count); });

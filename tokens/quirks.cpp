@@ -49,12 +49,14 @@ constexpr TokenQuirks kYkcs11{.first_place = 1,
 
 // tpm2-pkcs11 1.9: takes the public key's uses from the private key's, and a template that says
 // them too for a contradiction (GENERAL_ERROR); signs CKM_RSA_PKCS and CKM_RSA_PKCS_PSS by
-// TPM2_RSA_Decrypt; answers ATTRIBUTE_VALUE_INVALID to RSA 4096. Wrong PINs lock the whole TPM, for
+// TPM2_RSA_Decrypt; answers ATTRIBUTE_VALUE_INVALID to RSA 4096; stores points of P-521 as
+// malformed DER, which it then cannot read itself (HOST_MEMORY). Wrong PINs lock the whole TPM, for
 // its security officers too.
 constexpr std::array<CK_ATTRIBUTE_TYPE, 2> kDerivedByTpm{CKA_VERIFY, CKA_ENCRYPT};
 constexpr TokenQuirks kTpm{.rsa_signs_by_decrypting = true,
                            .unknown_attributes = kDerivedByTpm,
                            .refuses_type = "CKR_ATTRIBUTE_VALUE_INVALID",
+                           .unusable_type = "ec:p521",
                            .unblocks_pin = "tpm2_dictionarylockout --clear-lockout"};
 
 // OpenSC 0.23, any card: TOKEN_NOT_RECOGNIZED to a curve that the card does not have. What unblocks

@@ -42,6 +42,8 @@ struct TokenQuirks {
   std::string_view placeholder_subject{};
   // The code that it answers when it makes no keys of such a curve or size.
   std::string_view refuses_type{};
+  // A type of keys that it makes and cannot use.
+  std::string_view unusable_type{};
   // How a locked PIN is opened again where the security officer cannot.
   std::string_view unblocks_pin{};
 
