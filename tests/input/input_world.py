@@ -42,8 +42,9 @@ hsmith encrypt --to box.pem --cipher aes-256-gcm -o box.p7m ca.key >/dev/null
 hsmith ca init lab --key-type ec:p256 --subject CN=Lab --days 2000 -o lab.pem >/dev/null
 hsmith ca exchange-cert --ca lab --format der -o xchg.der >/dev/null
 hsmith ca crl --ca lab -o lab.crl >/dev/null
-hsmith ca issue box.csr --ca lab --profile kra --same-token -o agent.pem --approve \
-  $(hsmith request show box.csr --json | jq -r '.data.public_key_sha256[:16]') >/dev/null
+hsmith request new box --cn agent -o agent.csr >/dev/null
+hsmith ca issue agent.csr --ca lab --profile kra --same-token -o agent.pem --approve \
+  $(hsmith request show agent.csr --json | jq -r '.data.public_key_sha256[:16]') >/dev/null
 hsmith archive init --seal-key mail --trust lab.pem --crl lab.crl --officer-cert mail.pem >/dev/null
 hsmith kra add agent.pem --probe box >/dev/null
 archived() {
