@@ -78,7 +78,8 @@ void add_archival_options(Arguments& command, ArchivalOptions& options) {
                      "With --archive: the authority's certificate, which you trust");
 }
 
-void check_archival_options(const ArchivalOptions& options, const std::string& key_type) {
+void check_archival_options(const ArchivalOptions& options, const std::string& key_type,
+                            Context& context) {
   const bool certificates = !options.exchange.empty() && !options.authority.empty();
   if (!options.wanted) {
     if (options.exchange.empty() && options.authority.empty()) return;
@@ -107,7 +108,6 @@ void check_archival_options(const ArchivalOptions& options, const std::string& k
 Outcome request_with_archived_key(const ArchivalOptions& options, tokens::KeySpec spec,
                                   RequestOutput output, const std::string& template_name,
                                   const SignRequest& sign, Context& context) {
-  guard_keys(context);
   const auto certificates = read_exchange_certificate(options.exchange, options.authority, context);
   const Made made = make(certificates, spec, template_name, sign);
   spec.uses = uses_of(made, spec);
@@ -132,10 +132,9 @@ Outcome request_with_archived_key(const ArchivalOptions& options, tokens::KeySpe
                    {"archive", true},
                    {"request", json_text(absolute(output.file))}};
   Outcome outcome = undertake(context, token.info, facts, [&](Undertaking& undertaking) {
-    const tokens::Generated imported =
-        tokens::import_key(token, spec, made.key.get(), [&](EVP_PKEY* half) {
-          undertaking.know("public_key", hex(ossl::spki_of(half)));
-        });
+    const tokens::Generated imported = tokens::import_key(
+        token, spec, made.key.get(),
+        [&](EVP_PKEY* half) { undertaking.know("public_key", hex(ossl::spki_of(half))); });
     for (const std::string& note : imported.notes) context.warn(note);
     const tokens::Key& key = imported.key;
     try {

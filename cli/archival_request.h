@@ -17,8 +17,10 @@ struct ArchivalOptions {
   std::string authority;
 };
 void add_archival_options(Arguments& command, ArchivalOptions& options);
-// Throws usage for options that do not go together.
-void check_archival_options(const ArchivalOptions& options, const std::string& key_type);
+// To be called first by a command: guards the memory of the key that is to be made. Throws usage
+// for options that do not go together.
+void check_archival_options(const ArchivalOptions& options, const std::string& key_type,
+                            Context& context);
 
 // Signs the request for a key in memory, DER.
 using SignRequest = std::function<Bytes(const std::shared_ptr<ossl::RemoteKey>&)>;

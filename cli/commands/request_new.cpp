@@ -230,7 +230,7 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
 }
 
 Outcome run(Options& options, Context& context) {
-  check_archival_options(options.archival, options.key_type);
+  check_archival_options(options.archival, options.key_type, context);
   Wanted what = wanted(options, context);
   refuse_early(options, what, context);
   return options.key_type.empty() ? with_present_key(options, what, context)

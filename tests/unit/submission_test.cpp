@@ -52,7 +52,13 @@ class SubmissionTest : public ::testing::Test {
     return submitted_key(request, request.archived_key->envelope.recipients.at(0), *exchange_, "x");
   }
 
-  std::shared_ptr<MemoryKey> exchange_ = MemoryKey::generate("rsa:2048");
+  // One for all tests: RSA keys take long to make.
+  static std::shared_ptr<MemoryKey> common_key() {
+    static const auto key = MemoryKey::generate("rsa:2048");
+    return key;
+  }
+
+  std::shared_ptr<MemoryKey> exchange_ = common_key();
   ossl::Certificate exchange_certificate_ = certificate_of(exchange_->private_key(), "xchg");
 };
 
