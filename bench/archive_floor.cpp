@@ -23,6 +23,11 @@ void bind(sqlite3_stmt* statement, int at, const Bytes& value) {
   sqlite3_bind_blob(statement, at, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
 }
 
+Bytes copy_of(sqlite3_stmt* statement, int column) {
+  const auto* value = static_cast<const unsigned char*>(sqlite3_column_blob(statement, column));
+  return Bytes(value, value + sqlite3_column_bytes(statement, column));
+}
+
 }  // namespace
 
 Bytes encode(EVP_PKEY* key) {
@@ -103,13 +108,11 @@ std::size_t RawFind::find(const std::string& thumbprint) {
   sqlite3_reset(term_);
   sqlite3_bind_int64(row_, 1, id);
   must(sqlite3_step(row_) == SQLITE_ROW, "read");
-  const auto* blob = static_cast<const unsigned char*>(sqlite3_column_blob(row_, 2));
-  const Bytes copy(blob, blob + sqlite3_column_bytes(row_, 2));
-  std::size_t size = copy.size();
+  std::size_t size = 0;
+  for (const int column : {1, 2, 5}) size += copy_of(row_, column).size();
   sqlite3_reset(row_);
   sqlite3_bind_int64(agents_, 1, id);
-  while (sqlite3_step(agents_) == SQLITE_ROW)
-    size += static_cast<std::size_t>(sqlite3_column_bytes(agents_, 0));
+  while (sqlite3_step(agents_) == SQLITE_ROW) size += copy_of(agents_, 0).size();
   sqlite3_reset(agents_);
   return size;
 }

@@ -10,6 +10,7 @@
 #include "src/ossl/check.h"
 #include "src/recovery/seal.h"
 #include "src/x509/certificate.h"
+#include "src/x509/extensions.h"
 #include "src/x509/name.h"
 
 namespace hsmith::recovery {
@@ -78,6 +79,19 @@ std::map<Bytes, ByteView> by_hash(const std::vector<Bytes>& objects) {
   return all;
 }
 
+// Reading a certificate takes as long as encrypting a key: whoever has read it brings its terms.
+std::vector<Term> key_terms(Archive& archive, const ArchiveChange& what,
+                            const std::map<Bytes, ByteView>& objects, const KeyRow& key) {
+  const auto known = what.terms.find(key.certificate);
+  if (known != what.terms.end()) return known->second;
+  const auto brought = objects.find(key.certificate);
+  const auto certificate =
+      brought == objects.end()
+          ? checked_certificate(archive, key.certificate)
+          : x509::certificate_from_der(brought->second, "a new certificate of the archive");
+  return terms_of(certificate.get());
+}
+
 }  // namespace
 
 void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
@@ -95,14 +109,7 @@ void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
   const auto objects = by_hash(what.objects);
   for (const auto& [sha256, object] : objects) change.add_object(sha256, object);
   change.add_seal(seal);
-  for (const KeyRow& key : what.keys) {
-    const auto brought = objects.find(key.certificate);
-    const auto certificate =
-        brought == objects.end()
-            ? checked_certificate(archive, key.certificate)
-            : x509::certificate_from_der(brought->second, "a new certificate of the archive");
-    change.add_key(key, terms_of(certificate.get()));
-  }
+  for (const KeyRow& key : what.keys) change.add_key(key, key_terms(archive, what, objects, key));
   for (const KeyRow& key : what.rewrapped) change.replace_key(key);
   change.commit();
   archive.last_seal = number;
@@ -149,6 +156,14 @@ std::vector<ossl::Certificate> checked_certificates(Archive& archive,
 
 namespace {
 
+// As certificate_facts() has it: that computes much more, and this runs for each key.
+std::string serial_of(X509* certificate) {
+  const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);
+  const char* sign = ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER ? "-" : "";
+  return sign +
+         hex({ASN1_STRING_get0_data(serial), static_cast<std::size_t>(ASN1_STRING_length(serial))});
+}
+
 // Every form of a user's name that can be told from one: the part before an address's @ is what
 // DOMAIN\user is looked for by.
 void add_user(std::vector<Term>& terms, const std::string& address) {
@@ -158,7 +173,7 @@ void add_user(std::vector<Term>& terms, const std::string& address) {
 }  // namespace
 
 std::vector<Term> terms_of(X509* certificate) {
-  const auto facts = x509::certificate_facts(certificate);
+  const auto extensions = x509::read_extensions(X509_get0_extensions(certificate));
   std::vector<Term> terms;
   for (const auto& part : x509::name_parts(X509_get_subject_name(certificate))) {
     if (part.type == "CN") {
@@ -167,7 +182,7 @@ std::vector<Term> terms_of(X509* certificate) {
     }
     if (part.type == "emailAddress") terms.push_back({"email", lower(part.value)});
   }
-  for (const auto& name : facts.extensions.names) {
+  for (const auto& name : extensions.names) {
     if (name.kind == x509::AltNameKind::email) terms.push_back({"email", lower(name.value)});
     if (name.kind == x509::AltNameKind::upn) {
       terms.push_back({"upn", lower(name.value)});
@@ -175,10 +190,10 @@ std::vector<Term> terms_of(X509* certificate) {
     }
   }
   const Bytes der = x509::certificate_der(certificate);
-  terms.push_back({"serial", facts.serial});
+  terms.push_back({"serial", serial_of(certificate)});
   terms.push_back({"thumbprint", hex(ossl::digest(ossl::digest_named("sha1"), der))});
-  terms.push_back({"thumbprint", facts.sha256});
-  const auto& key_id = facts.extensions.subject_key_id;
+  terms.push_back({"thumbprint", hex(sha256_of(der))});
+  const auto& key_id = extensions.subject_key_id;
   terms.push_back({"keyid", key_id.empty()
                                 ? hex(ossl::key_identifier(x509::public_key_of(certificate)))
                                 : key_id});

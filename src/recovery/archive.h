@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ctime>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,6 +66,8 @@ struct ArchiveChange {
   std::optional<Settings> settings;
   std::vector<KeyRow> keys;       // new ones: ids, seal and time are given here
   std::vector<KeyRow> rewrapped;  // other blobs for keys that are there
+  // By certificate, what its key is found by; the others' certificates are read once more.
+  std::map<Bytes, std::vector<Term>> terms;
 };
 
 // Signs the change with the seal key and commits it in `change`, the transaction in which cursors

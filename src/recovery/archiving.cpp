@@ -131,6 +131,7 @@ void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
     const std::int64_t cursor = change->take_cursor(cursor_step(selection, per_key));
     what.keys.push_back(
         row_of(candidate, agents, select_agents(selection, agents.size(), per_key, cursor)));
+    what.terms.emplace(what.keys.back().certificate, terms_of(candidate.certificate.get()));
     what.objects.push_back(x509::certificate_der(candidate.certificate.get()));
     for (const auto& link : candidate.chain)
       what.objects.push_back(x509::certificate_der(link.get()));

@@ -20,6 +20,7 @@ Bytes joined_hashes(const std::vector<Bytes>& hashes) {
 std::vector<Bytes> parted_hashes(ByteView joined) {
   if (joined.size() % kHash != 0) throw Error(Kind::malformed, "read a chain of the archive");
   std::vector<Bytes> hashes;
+  hashes.reserve(joined.size() / kHash);
   for (std::size_t at = 0; at < joined.size(); at += kHash)
     hashes.push_back(to_bytes(joined.subspan(at, kHash)));
   return hashes;

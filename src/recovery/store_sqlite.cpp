@@ -1,6 +1,7 @@
 #include "src/recovery/store_sqlite.h"
 
-#include <map>
+#include <deque>
+#include <optional>
 
 #include "src/base/error.h"
 #include "src/base/sqlite.h"
@@ -47,19 +48,26 @@ class Statements {
 
   // `sql` is a literal of this file.
   Use use(const char* sql) {
-    auto at = all_.find(sql);
-    if (at == all_.end()) at = all_.emplace(sql, database_.prepare(sql)).first;
-    return Use(at->second);
+    for (auto& [text, statement] : all_) {
+      if (text == sql) return Use(statement);
+    }
+    return Use(all_.emplace_back(sql, database_.prepare(sql)).second);
   }
 
  private:
   Database& database_;
-  std::map<const char*, Statement> all_;
+  std::deque<std::pair<const char*, Statement>> all_;  // whose elements stay where they are
 };
+
+std::int64_t cursor_of(Statements& statements) {
+  auto query = statements.use("SELECT value FROM cursor WHERE one = 1");
+  if (!query->step()) throw Error(Kind::malformed, "the archive has no cursor");
+  return query->integer(0);
+}
 
 class SqliteChange : public StoreChange {
  public:
-  // Without a transaction, commit() does nothing: the caller has one.
+  // Without a transaction, commit() leaves that to the caller, who has one.
   SqliteChange(Statements& statements, std::unique_ptr<Transaction> transaction)
       : statements_(statements), transaction_(std::move(transaction)) {}
 
@@ -69,15 +77,12 @@ class SqliteChange : public StoreChange {
     return query->integer(0);
   }
   std::int64_t take_cursor(std::int64_t step) override {
-    auto query =
-        statements_.use("UPDATE cursor SET value = value + ?1 WHERE one = 1 RETURNING value - ?1");
-    query->bind(1, step);
-    if (!query->step()) throw Error(Kind::malformed, "the archive has no cursor");
-    return query->integer(0);
+    if (!cursor_) cursor_ = cursor_of(statements_);
+    const std::int64_t value = *cursor_;
+    *cursor_ += step;
+    return value;
   }
-  void set_cursor(std::int64_t value) override {
-    statements_.use("UPDATE cursor SET value = ? WHERE one = 1")->bind(1, value).run();
-  }
+  void set_cursor(std::int64_t value) override { cursor_ = value; }
   void add_object(ByteView sha256, ByteView der) override {
     statements_.use("INSERT INTO object VALUES (?, ?) ON CONFLICT DO NOTHING")
         ->bind(1, sha256)
@@ -116,6 +121,8 @@ class SqliteChange : public StoreChange {
     add_agents(key);
   }
   void commit() override {
+    if (cursor_)
+      statements_.use("UPDATE cursor SET value = ? WHERE one = 1")->bind(1, *cursor_).run();
     if (transaction_) transaction_->commit();
   }
 
@@ -127,6 +134,7 @@ class SqliteChange : public StoreChange {
 
   Statements& statements_;
   std::unique_ptr<Transaction> transaction_;
+  std::optional<std::int64_t> cursor_;  // once it was looked at
 };
 
 class SqliteStore : public Store {
@@ -152,11 +160,7 @@ class SqliteStore : public Store {
     if (!query->step()) return std::nullopt;
     return seal_of(*query);
   }
-  std::int64_t cursor() override {
-    auto query = statements_.use("SELECT value FROM cursor WHERE one = 1");
-    if (!query->step()) throw Error(Kind::malformed, "the archive has no cursor");
-    return query->integer(0);
-  }
+  std::int64_t cursor() override { return cursor_of(statements_); }
   std::optional<Bytes> object(ByteView sha256) override {
     auto query = statements_.use("SELECT der FROM object WHERE sha256 = ?");
     query->bind(1, sha256);
@@ -253,6 +257,7 @@ void create_sqlite_store(const std::filesystem::path& file,
     Statements statements(database);
     SqliteChange change(statements, nullptr);
     fill(change);
+    change.commit();
   });
 }
 
