@@ -31,12 +31,14 @@ void refuse_unsafe(const fs::path& path) {
 }
 
 fs::path find_plugin() {
-  for (const fs::path& folder : {program_folder(), fs::path(HSMITH_PLUGIN_FOLDER)}) {
+  const fs::path beside = program_folder();
+  const fs::path installed = beside.parent_path() / HSMITH_PLUGIN_FOLDER;
+  for (const fs::path& folder : {beside, installed}) {
     if (fs::exists(folder / kName)) return folder / kName;
   }
   throw Error(Kind::unsupported,
               fmt::format("open an archive in PostgreSQL: there is no {} beside hsmith or in {}",
-                          kName, HSMITH_PLUGIN_FOLDER))
+                          kName, quoted(installed.string())))
       .hint("install the plug-in, or keep the archive in sqlite:PATH");
 }
 
