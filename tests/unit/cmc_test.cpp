@@ -59,11 +59,11 @@ TEST_F(CmcTest, EveryFieldOfTheRequestIsShown) {
   EXPECT_FALSE(request.client->machine.empty());
   EXPECT_FALSE(request.client->user.empty());
   EXPECT_FALSE(request.client->process.empty());
-  const Envelope& envelope = request.archived_key->envelope;
+  const cms::EnvelopedData& envelope = request.archived_key->envelope.data;
   ASSERT_EQ(envelope.recipients.size(), 1U);
-  EXPECT_EQ(envelope.recipients[0].ability, "pkcs1");
-  EXPECT_EQ(envelope.cipher, NID_des_ede3_cbc);
-  EXPECT_EQ(envelope.ciphertext.size(), 600U);
+  EXPECT_EQ(ability_of(envelope.recipients[0]), "pkcs1");
+  EXPECT_STREQ(envelope.cipher.cipher->name, "des-ede3-cbc");
+  EXPECT_EQ(cms::octets_size(envelope.content), 600U);
 }
 
 TEST_F(CmcTest, TheResponseOfWindowsVerifiesInEachOfItsBindings) {

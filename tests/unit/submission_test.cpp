@@ -49,7 +49,8 @@ class SubmissionTest : public ::testing::Test {
                             key);
   }
   ossl::PKey open(const CmcRequest& request) {
-    return submitted_key(request, request.archived_key->envelope.recipients.at(0), *exchange_, "x");
+    return submitted_key(request, request.archived_key->envelope.data.recipients.at(0), *exchange_,
+                         "x");
   }
 
   // One for all tests: RSA keys take long to make.
@@ -67,8 +68,8 @@ TEST_F(SubmissionTest, TheKeyThatWasSentAlongComesOut) {
     const auto key = MemoryKey::generate(type);
     const CmcRequest request = read_submission(cmc_by(key), "x");
     ASSERT_TRUE(request.archived_key);
-    EXPECT_TRUE(
-        is_for(request.archived_key->envelope.recipients.at(0), exchange_certificate_.get()));
+    EXPECT_TRUE(cms::names(request.archived_key->envelope.data.recipients.at(0).name,
+                           exchange_certificate_.get()));
     EXPECT_EQ(pair_problem(open(request).get(), key->public_key()), "") << type;
   }
 }
@@ -86,8 +87,8 @@ TEST_F(SubmissionTest, TheRequestHasTheShapeOfWindows) {
   EXPECT_THAT(request.attributes, ElementsAre(std::string(kEncryptedKeyHash)));
   EXPECT_EQ(request.registration, "CertificateTemplate=User&");
   EXPECT_EQ(request.archived_key->hash.size(), 32U);
-  EXPECT_EQ(request.archived_key->envelope.cipher, NID_aes_256_cbc);
-  EXPECT_EQ(request.archived_key->envelope.recipients.at(0).ability, "pkcs1");
+  EXPECT_STREQ(request.archived_key->envelope.data.cipher.cipher->name, "aes-256-cbc");
+  EXPECT_EQ(ability_of(request.archived_key->envelope.data.recipients.at(0)), "pkcs1");
 }
 
 TEST_F(SubmissionTest, AnyFlippedBitIsRefusedBeforeTheExchangeKeyIsUsed) {
