@@ -23,20 +23,26 @@ std::set<tokens::Use> uses_of(const ImportedKey& input, const std::string& use,
   return uses;
 }
 
-// The key is there by now: what is missing of its certificates, a repair installs.
+}  // namespace
+
 void install_certificates(const tokens::OpenToken& token, const tokens::Key& key,
-                          const ImportedKey& input) {
+                          std::span<const ossl::Certificate> certificates, const char* verb) {
   try {
-    for (const auto& certificate : input.certificates)
+    for (const auto& certificate : certificates)
       tokens::install(token, tokens::take_inventory(token), key, certificate.get());
   } catch (const Error& error) {
-    throw error.during(fmt::format("import {}: the key is on the token", key.uri))
+    throw error.during(fmt::format("{} {}: the key is on the token", verb, key.uri))
         .hint("install its certificate too: hsmith doctor --repair")
         .unfinished();
   }
 }
 
-}  // namespace
+Json certificate_facts_of(std::span<const ossl::Certificate> certificates) {
+  Json facts = Json::array();
+  for (const auto& certificate : certificates)
+    facts.push_back(hex(ossl::der_of(i2d_X509, certificate.get())));
+  return facts;
+}
 
 tokens::KeySpec import_spec(const ImportedKey& input, const std::string& label,
                             const std::string& use, const std::string& name) {
@@ -61,13 +67,12 @@ tokens::Key import_with_certificates(Context& context, const tokens::OpenToken& 
                                      const tokens::KeySpec& spec, const ImportedKey& input) {
   Json facts{
       {"label", spec.label}, {"type", spec.type->name}, {"use", tokens::use_names(spec.uses)}};
-  for (const auto& certificate : input.certificates)
-    facts["certificates"].push_back(hex(ossl::der_of(i2d_X509, certificate.get())));
+  if (!input.certificates.empty()) facts["certificates"] = certificate_facts_of(input.certificates);
   return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
     const auto [made, notes] = tokens::import_key(
         token, spec, input.key.get(),
         [&](EVP_PKEY* half) { undertaking.know("public_key", hex(ossl::spki_of(half))); });
-    install_certificates(token, made, input);
+    install_certificates(token, made, input.certificates, "import");
     for (const std::string& note : notes) context.warn(note);
     return made;
   });

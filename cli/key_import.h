@@ -1,6 +1,7 @@
 // Keys that come from outside put on a token, with their certificates.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,13 @@ struct ImportedKey {
 // signing. `name` is what messages call it. Throws refused for a type that is weak or not known.
 tokens::KeySpec import_spec(const ImportedKey& input, const std::string& label,
                             const std::string& use, const std::string& name);
+
+// Puts the certificates of a new key beside it. Where that fails the key stays, and `doctor
+// --repair` goes on: the journal has the fact "certificates". `verb` is what was done with the key.
+void install_certificates(const tokens::OpenToken& token, const tokens::Key& key,
+                          std::span<const ossl::Certificate> certificates, const char* verb);
+// That fact.
+Json certificate_facts_of(std::span<const ossl::Certificate> certificates);
 
 // Imports key and certificates as one undertaking; announced, proved, read back.
 tokens::Key import_with_certificates(Context& context, const tokens::OpenToken& token,

@@ -306,10 +306,10 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
     return repair_wrapping_key(token, entry);
   if (request && entry.intent.facts.contains("archive"))
     return repair_archival(token, entry, context);
-  if (operation == "key import" || (operation == "recover" && made_key))
+  if (operation == "key import" || operation == "key restore" ||
+      (operation == "recover" && made_key))
     return repair_import(token, entry, context);
-  if (operation == "key generate" || operation == "key restore" || request)
-    return repair_generation(token, entry, context);
+  if (operation == "key generate" || request) return repair_generation(token, entry, context);
   if (operation == "ca init") return repair_authority(token, entry, context);
   if (operation == "ca renew") return repair_renewal(token, entry, context);
   if (operation == "ca exchange-cert" && made_key) return repair_generation(token, entry, context);

@@ -256,7 +256,9 @@ std::string check_value(const Secret& wrapping_key) {
   return first_of_hash(cms::wrap_key(bare, wrapping_key, Secret::take(Bytes(32, 0))));
 }
 
-std::string check_value(const OpenToken& token, const Key& wrapping_key) {
+namespace {
+
+std::string ask_check_value(const OpenToken& token, const Key& wrapping_key) {
   const auto session = pkcs11::Session::open(token.module, token.slot, pkcs11::Access::read_write);
   std::string value;
   try {
@@ -268,6 +270,13 @@ std::string check_value(const OpenToken& token, const Key& wrapping_key) {
   }
   session->close();
   return value;
+}
+
+}  // namespace
+
+std::string check_value(const OpenToken& token, const Key& wrapping_key) {
+  return while_doing("find out the check value of " + wrapping_key.uri,
+                     [&] { return ask_check_value(token, wrapping_key); });
 }
 
 }  // namespace hsmith::tokens

@@ -25,9 +25,8 @@ constexpr std::array kRefusals{"CKR_ACTION_PROHIBITED",     "CKR_ATTRIBUTE_READ_
                                "CKR_USER_NOT_LOGGED_IN",    "CKR_WRAPPING_KEY_HANDLE_INVALID"};
 
 template <typename Attack>
-void must_be_refused(const OpenToken& token, const std::string& what, Attack attack) {
-  const std::string doing =
-      fmt::format("prove on the token {} that nobody can {}", quoted(token.info.label), what);
+void must_be_refused(const std::string& what, Attack attack) {
+  const std::string doing = "nobody can " + what;
   try {
     attack();
   } catch (const Error& error) {
@@ -85,7 +84,7 @@ struct Unwrapping {
     return token.session->unwrap({wrapping_mechanism(token), {}}, key, wrapped, as);
   }
   void refuses(const char* what, const Template& as) const {
-    must_be_refused(token, what, [&] { unwrap(as); });
+    must_be_refused(what, [&] { unwrap(as); });
   }
 };
 
@@ -104,10 +103,10 @@ void attack_attributes(const OpenToken& token, const std::string& what, CK_OBJEC
                        CK_ATTRIBUTE_TYPE type, bool value, const char* so_that) {
   Template weaker;
   weaker.set_bool(type, value);
-  must_be_refused(token, fmt::format("change {} so that {}", what, so_that),
+  must_be_refused(fmt::format("change {} so that {}", what, so_that),
                   [&] { token.session->set(key, weaker); });
   weaker.set_bool(CKA_TOKEN, false);
-  must_be_refused(token, fmt::format("copy {} so that {}", what, so_that),
+  must_be_refused(fmt::format("copy {} so that {}", what, so_that),
                   [&] { token.session->copy(key, weaker); });
 }
 
@@ -115,9 +114,8 @@ void attack_reading(const OpenToken& token, const std::string& what, CK_OBJECT_H
                     CK_OBJECT_CLASS object_class) {
   const Key key = read_key(token, handle, object_class);
   if (!is_readable(token, key)) return;
-  throw Error(Kind::unsupported, fmt::format("prove on the token {} that nobody can read {}: the "
-                                             "token lets it be done",
-                                             quoted(token.info.label), what));
+  throw Error(Kind::unsupported,
+              fmt::format("nobody can read {}: the token lets it be done", what));
 }
 
 // An ordinary key for wrapping, which nobody trusts.
@@ -136,7 +134,7 @@ CK_OBJECT_HANDLE make_untrusted(const OpenToken& token, const char* purpose, boo
 void attack_wrapping(const OpenToken& token, const std::string& what, CK_OBJECT_HANDLE key,
                      bool is_private) {
   const CK_OBJECT_HANDLE untrusted = make_untrusted(token, "hsmith tries to wrap", is_private);
-  must_be_refused(token, fmt::format("wrap {} under a key that nobody trusts", what), [&] {
+  must_be_refused(fmt::format("wrap {} under a key that nobody trusts", what), [&] {
     token.session->wrap({wrapping_mechanism(token), {}}, untrusted, key);
   });
 }
@@ -161,7 +159,7 @@ void attack_wrapping_key(const OpenToken& token, CK_OBJECT_HANDLE key) {
   attack_attributes(token, what, key, CKA_EXTRACTABLE, true, "it can leave the token");
   attack_attributes(token, what, key, CKA_SENSITIVE, false, "it can be read");
   attack_attributes(token, what, key, CKA_DECRYPT, true, "it decrypts what it wrapped");
-  must_be_refused(token, "decrypt with the wrapping key what it wrapped", [&] {
+  must_be_refused("decrypt with the wrapping key what it wrapped", [&] {
     token.session->begin_decrypt({CKM_AES_ECB, {}}, key);
   });
 }
@@ -191,24 +189,19 @@ void attack_without_login(
   });
 }
 
-}  // namespace
-
-void prove_wrapping_keys(
-    const OpenToken& token, const KeySpec& spec,
-    const std::function<void(const std::function<void()>&)>& while_logged_out) {
+void try_wrapping_keys(const OpenToken& token, const KeySpec& spec,
+                       const std::function<void(const std::function<void()>&)>& while_logged_out) {
   const OpenToken trial = with_new_session(token);
   const KeySpec sample = sample_spec(trial);
   KeySpec tried = spec;
   tried.label = sample.label;
   tried.id = sample.id;
-  const CK_OBJECT_HANDLE key = while_doing(
-      fmt::format("try a trusted wrapping key on the token {}", quoted(token.info.label)),
-      [&] { return make_session_wrapping_key(trial, tried, unwrapping_demands()); });
+  const CK_OBJECT_HANDLE key = while_doing("try a trusted wrapping key", [&] {
+    return make_session_wrapping_key(trial, tried, unwrapping_demands());
+  });
   const std::string weakness = weakness_of(trial, read_key(trial, key, CKO_SECRET_KEY));
   if (!weakness.empty()) {
-    throw Error(Kind::unsupported,
-                fmt::format("try a trusted wrapping key on the token {}: what it makes {}",
-                            quoted(token.info.label), weakness));
+    throw Error(Kind::unsupported, "try a trusted wrapping key: what it makes " + weakness);
   }
   attack_wrapping_key(trial, key);
   attack_as_officer(trial, tried, sample);
@@ -218,14 +211,13 @@ void prove_wrapping_keys(
   trial.session->close();
 }
 
-void prove_backup_protection(const OpenToken& token, const Key& wrapping_key, const KeySpec& spec) {
+void try_backup_protection(const OpenToken& token, const Key& wrapping_key, const KeySpec& spec) {
   const OpenToken trial = with_new_session(token);
   KeySpec sample = sample_spec(trial);
   if (spec.type->algorithm == ossl::KeyAlgorithm::ec) sample.type = spec.type;
   const std::string what = "a key that is made for a backup";
   const CK_OBJECT_HANDLE key =
-      while_doing(fmt::format("try a key for a backup on the token {}", quoted(token.info.label)),
-                  [&] { return make_sample(trial, sample, true); });
+      while_doing("try a key for a backup", [&] { return make_sample(trial, sample, true); });
   attack_reading(trial, what, key, CKO_PRIVATE_KEY);
   attack_wrapping(trial, what, key, true);
   attack_attributes(trial, what, key, CKA_SENSITIVE, false, "it can be read");
@@ -239,6 +231,23 @@ void prove_backup_protection(const OpenToken& token, const Key& wrapping_key, co
   tried.refuses("unwrap a key so that anybody can use it",
                 changed(tried.honest, CKA_PRIVATE, false));
   trial.session->close();
+}
+
+std::string proving(const OpenToken& token) {
+  return fmt::format("prove on the token {} that keys stay under trusted keys",
+                     quoted(token.info.label));
+}
+
+}  // namespace
+
+void prove_wrapping_keys(
+    const OpenToken& token, const KeySpec& spec,
+    const std::function<void(const std::function<void()>&)>& while_logged_out) {
+  while_doing(proving(token), [&] { try_wrapping_keys(token, spec, while_logged_out); });
+}
+
+void prove_backup_protection(const OpenToken& token, const Key& wrapping_key, const KeySpec& spec) {
+  while_doing(proving(token), [&] { try_backup_protection(token, wrapping_key, spec); });
 }
 
 }  // namespace hsmith::tokens

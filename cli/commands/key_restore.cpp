@@ -4,6 +4,7 @@
 #include "cli/backup_input.h"
 #include "cli/changes.h"
 #include "cli/commands.h"
+#include "cli/key_import.h"
 #include "cli/key_output.h"
 #include "cli/key_protection.h"
 #include "src/base/error.h"
@@ -100,15 +101,15 @@ Outcome run(const Options& options, Context& context) {
   Outcome outcome;
   outcome.data["keys"] = Json::array();
   for (const auto& [key, certificates] : restoring) {
-    const Json facts{{"label", key->spec.label},
-                     {"type", key->spec.type->name},
-                     {"use", tokens::use_names(key->spec.uses)},
-                     {"id", hex(key->spec.id)},
-                     {"public_key", hex(ossl::spki_of(key->public_key.get()))}};
+    Json facts{{"label", key->spec.label},
+               {"type", key->spec.type->name},
+               {"use", tokens::use_names(key->spec.uses)},
+               {"id", hex(key->spec.id)},
+               {"public_key", hex(ossl::spki_of(key->public_key.get()))}};
+    if (!certificates.empty()) facts["certificates"] = certificate_facts_of(certificates);
     const tokens::Key made = undertake(context, token.info, facts, [&](Undertaking&) {
       const tokens::Generated restored = tokens::restore_key(token, wrapping_key, wrap, *key);
-      for (const auto& certificate : certificates)
-        tokens::install(token, tokens::take_inventory(token), restored.key, certificate.get());
+      install_certificates(token, restored.key, certificates, "restore");
       for (const std::string& note : restored.notes) context.warn(note);
       return restored.key;
     });
