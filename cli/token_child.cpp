@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "tokens/child_process.h"
+#include "tokens/reading.h"
 
 namespace hsmith::cli {
 namespace {
@@ -19,7 +20,8 @@ Json in_token_child(Context& context, const tokens::Selector* selector, const st
     const tokens::OpenToken token =
         open_for_user(context, pkcs11::Access::read_write, way, selector);
     const auto lock = tokens::lock_token(way, token.info);
-    Json report{{"result", work(token)}, {"warnings", Json::array()}};
+    const Json result = tokens::while_doing(doing, [&] { return work(token); });
+    Json report{{"result", result}, {"warnings", Json::array()}};
     for (std::size_t i = known; i < context.warnings.size(); ++i)
       report["warnings"].push_back(json_text(context.warnings[i]));
     return report.dump();

@@ -74,7 +74,10 @@ void find_ways_out(const Look& look, EVP_PKEY* half, const KeyClaims& claims, Au
   }
 }
 
+// Keys on curves do not, whatever is said of them.
 bool wraps_with_public_half(const Look& look, const KeyObjects& objects) {
+  const auto type = objects.private_key.type;
+  if (type == CKK_EC || type == CKK_EC_EDWARDS) return false;
   return std::ranges::any_of(objects.public_keys, [&](const Key& key) {
     return claim_named(claims_of(look.token, key.handle), "wrap") == true;
   });

@@ -163,7 +163,7 @@ def check_lied_to(world, flow, ended, rule):
 
 def check_killed(world, flow, ended):
     verdict = Verdict()
-    if ended.status != -9:
+    if ended.status not in flow.killed:
         verdict.problems.append(f"status {ended.status} instead of death by SIGKILL: {ended.err}")
     check_aftermath(world, flow, ended, verdict, True)
     return verdict

@@ -47,6 +47,7 @@ class Flow:
     deletes = False
     rules = ""            # of the fault module, besides those that are swept
     is_repair = False
+    killed = {-9}         # exit statuses after a SIGKILL
     cannot_know = False   # an error of the token may leave hsmith in doubt whether it did it
     again = {"before": {0}, "done": {8}}  # exit statuses of the same command run again
     nouns = ('"web"', "object=web", "token=", "module", "sandbox", "NSS Certificate DB")  # one is named by an error
@@ -129,7 +130,7 @@ def request_problem(world, name):
 def strange_files(world):
     """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
-    expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "state/journal/", "state/requests/", "state/ca/lab.db-",
+    expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "work/web.proof", "state/journal/", "state/requests/", "state/ca/lab.db-",
                 "state/archive.db", "state/archives/", "state/challenges/", "work/alice.", "work/web.crt", "work/web.rsp",
                 "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
@@ -484,6 +485,29 @@ class Sign(Flow):
         checked = subprocess.run(["openssl", "dgst", "-sha256", "-verify", "web.pem", "-signature", "note.sig", "note"],
                                  cwd=world.work, capture_output=True)
         return "done" if checked.returncode == 0 else "note.sig does not verify"
+
+
+class KeyProve(Flow):
+    """It works on the token in a child process, whose death it reports, and changes nothing there."""
+    name = "key prove"
+    nouns = Flow.nouns + ("web.proof",)
+    killed = {-9, 9}
+    challenge = "5f" * 32
+
+    def prepare(self, world):
+        super().prepare(world)
+        has_key(world, "web")
+
+    def arguments(self, world):
+        return ["key", "prove", "web", "-o", "web.proof", "--challenge", self.challenge]
+
+    def state_of(self, world, seen):
+        if not self.unchanged(world, seen):
+            return f"the token was changed: {self.difference(world, seen)}"
+        if not (world.work / "web.proof").exists():
+            return "before"
+        verified = world.hsmith(["key", "prove", "--verify", "web.proof", "--challenge", self.challenge, "--json"])
+        return "done" if json.loads(verified.out)["data"].get("verified") else f"web.proof does not verify: {verified.out}"
 
 
 class TokenPinChange(Flow):
@@ -894,7 +918,7 @@ openssl pkcs12 -export -inkey alice.key -in alice.crt -passout file:pw -out alic
 def all_flows():
     flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
              RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(),
-             ArchiveSubmit(), RequestNewArchive(), Sign(),
+             ArchiveSubmit(), RequestNewArchive(), Sign(), KeyProve(),
              ArchiveAdd(), ArchiveGet(), RekeyApply(), Recover(), RecoverToToken(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
