@@ -113,7 +113,8 @@ def check_halves(world, verdict):
 
 
 # What SQLite says where a call of its own failed; it does not always keep the system's reason.
-SQLITE_WORDS = ("disk I/O error", "unable to open database file", "database or disk is full")
+SQLITE_WORDS = ("disk I/O error", "unable to open database file", "database or disk is full",
+                "attempt to write a readonly database")  # its log cannot be made
 
 
 def check_message(nouns, ended, cause, statuses, verdict):
