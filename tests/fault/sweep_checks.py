@@ -157,7 +157,7 @@ def check_lied_to(world, flow, ended, rule):
         verdict.problems.append(f"status {ended.status} is none of {sorted(LIED_TO)}")
     if ended.status != 0 and not flow.is_repair and len(ended.message()) != 1:
         verdict.problems.append(f"{len(ended.message())} lines of error instead of one")
-    if "CKA_LABEL" not in rule and not flow.is_repair:
+    if not flow.is_repair and not any(name in rule for name in flow.believed):
         check_aftermath(world, flow, ended, verdict, True)
     return verdict
 

@@ -48,6 +48,7 @@ class Flow:
     rules = ""            # of the fault module, besides those that are swept
     is_repair = False
     killed = {-9}         # exit statuses after a SIGKILL
+    believed = ("CKA_LABEL", "CKA_ID")  # what the token calls its objects, where hsmith has not named them itself
     cannot_know = False   # an error of the token may leave hsmith in doubt whether it did it
     again = {"before": {0}, "done": {8}}  # exit statuses of the same command run again
     nouns = ('"web"', "object=web", "token=", "module", "sandbox", "NSS Certificate DB")  # one is named by an error
@@ -145,6 +146,7 @@ def strange_requests(world):
 
 class KeyGenerate(Flow):
     name = "key generate"
+    believed = ("CKA_LABEL",)
     type = "ec:p256"
 
     def arguments(self, world):
@@ -291,6 +293,7 @@ class RequestNewKey(Flow):
     name = "request new --key-type"
     label = "web"
     settled = ("the key without its request",)
+    believed = ("CKA_LABEL",)
     again = {"before": {0}, "done": {8}, "the key without its request": {8}}
     nouns = Flow.nouns + ("web.csr",)
     type, profile, may = "ec:p256", (), "s"
