@@ -27,8 +27,11 @@ std::string uses_text(const tokens::Key& key) {
 }
 
 std::string protection_text(const tokens::Key& key) {
-  if (key.extractable == true || key.sensitive == false) return "EXPORTABLE";
-  if (!key.extractable || !key.sensitive) return "not claimed";
+  // One of the two flags is enough that no value is shown (PKCS#11 2.40, 4.9), but a key that is
+  // not sensitive claims little: OpenSC 0.23 says so of a card's own keys.
+  if (key.extractable == true || (key.sensitive == false && key.extractable != false))
+    return "EXPORTABLE";
+  if (key.extractable != false || key.sensitive != true) return "not claimed";
   if (key.never_extractable == true && key.local == true) return "non-exportable";
   return "non-exportable, was outside";
 }

@@ -36,7 +36,7 @@ def write(columns, versions):
     names = [name for name in TOKENS if name in columns]
     lines = ["| | " + " | ".join(f"{TOKENS[name].title} {versions[name]}" for name in names) + " |",
              "| --- |" + " --- |" * len(names), "| name | " + " | ".join(f"`{name}`" for name in names) + " |"]
-    for row in ROWS:
+    for row in (row for row in ROWS if any(row in column for column in columns.values())):
         lines.append(f"| {row} | " + " | ".join(cell(columns[name].get(row, "-")) for name in names) + " |")
     notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
     PAGE.write_text(HEAD + "\n".join(lines) + "\n\n" + "\n".join(notes) + "\n" + TAIL)

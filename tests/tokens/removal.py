@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""removal.py [SCENARIO...]: tokens that go away, or fail whole, in the middle of each operation.
+"""removal.py [--short] [SCENARIO...]: tokens that go away, or fail whole, in the middle of each operation.
 
 A card is pulled out of its reader before or after some command of each operation, and put back; pcscd, a p11-kit server and a TPM die
 while a bulk signature waits; a TPM has no memory left; a module ends the process. Each time: one clear error, soon; no half-made file;
-and the next run does it, after `hsmith doctor --repair` where the error says so. Exit 1 on a failure, 77 when nothing can be started.
+and the next run does it, after `hsmith doctor --repair` where the error says so. --short pulls cards in two operations only. Exit 1 on
+a failure, 77 when nothing can be started.
 """
 import argparse
 import json
@@ -25,6 +26,7 @@ BINARY = Path(os.environ.get("HSMITH_BINARY", ROOT / "build/release/hsmith")).re
 FAULT_MODULE = Path(os.environ.get("HSMITH_FAULT_MODULE", BINARY.parent / "tests/hsmith_fault_module.so"))
 CACKEY = "/usr/lib/pkcs11/libcackey.so"
 SECONDS = 5
+SHORT = "TOKENS_SHORT"  # in the environment of what is started
 # What an error may be called when a token is gone. "internal" is not among them, nor is a death by signal.
 KINDS = ("token_removed", "token_failed", "token_damaged", "not_found", "login_failed", "token_full", "module_load")
 
@@ -107,7 +109,10 @@ def pull(run, officer):
     counter, pull_file = Path(os.environ["CARD_COMMANDS"]), Path(os.environ["CARD_PULL"])
     number = 0
     for name, command, made in flows(run, officer):
+        if SHORT in os.environ and name not in ("key generate", "sign"):
+            continue
         number += 1
+        begun = time.monotonic()
         before, since = int(counter.read_text()), time.monotonic()
         run.hsmith(*command(number))
         commands, undisturbed = int(counter.read_text()) - before, time.monotonic() - since
@@ -133,7 +138,7 @@ def pull(run, officer):
                 again(run, name, arguments, command, number)
             except steps.Failed as failure:
                 raise steps.Failed(f"{where}: {failure}\n(first: {ended.status}: {ended.err})") from None
-        print(f"{run.token.title}: {name}: {commands} commands", flush=True)
+        print(f"{run.token.title}: {name}: {commands} commands, {time.monotonic() - begun:.0f} s", flush=True)
 
 
 def again(run, name, arguments, command, number):
@@ -262,10 +267,13 @@ def inside(name, folder):
 def main():
     parser = argparse.ArgumentParser(description="Takes tokens away in the middle of operations")
     parser.add_argument("--inside", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--short", action="store_true", help="fewer operations")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     options = parser.parse_args()
     if options.inside:
         return inside(*options.inside)
+    if options.short:
+        os.environ[SHORT] = "yes"
     results = []
     for name in options.scenarios or SCENARIOS:
         with tempfile.TemporaryDirectory(prefix="hsmith-removal.") as folder:
