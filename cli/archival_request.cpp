@@ -85,6 +85,7 @@ void check_archival_options(const ArchivalOptions& options, const std::string& k
     if (options.exchange.empty() && options.authority.empty()) return;
     throw Error(Kind::usage, "request new: --exchange-cert and --ca-cert go with --archive");
   }
+  guard_keys(context);
   if (!certificates) {
     throw Error(Kind::usage,
                 "request new --archive: to whom the private key is encrypted is not "
