@@ -55,6 +55,7 @@ void require_for_encryption(const CmcRequest& request, const std::vector<std::st
 
 ossl::PKey submitted_key(const CmcRequest& request, const cms::Recipient& recipient,
                          ossl::RemoteKey& exchange_key, const std::string& input) {
+  if (recipient.refusal) throw *recipient.refusal;
   try {
     const Secret plaintext =
         open_envelope(request.archived_key->envelope, recipient, exchange_key, input);
