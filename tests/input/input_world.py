@@ -37,7 +37,6 @@ hsmith cert list --json | jq -j '.data.certificates[0].uri' > cert.uri
 hsmith key generate box --type rsa:2048 --use decrypt >/dev/null
 csr box; issue box 21
 hsmith cert install box.pem >/dev/null
-hsmith ca init lab --key-type ec:p256 --subject CN=Lab --days 400 -o lab.pem >/dev/null
 hsmith encrypt --to box.pem --cipher aes-256-gcm -o box.p7m ca.key >/dev/null
 hsmith ca init lab --key-type ec:p256 --subject CN=Lab --days 2000 -o lab.pem >/dev/null
 hsmith ca exchange-cert --ca lab --format der -o xchg.der >/dev/null
@@ -86,24 +85,14 @@ iconv -f utf-8 -t utf-16 web.pem > utf16.txt
 sed '/-----/d' web.pem > bare64.txt
 ssh-keygen -q -t ed25519 -N '' -C x -f ssh.key
 cp /bin/true program
-hsmith kra request kra1 --key-type rsa:2048 --cn kra1 -o kra1.csr >/dev/null
-hsmith kra request kra2 --key-type rsa:2048 --cn kra2 -o kra2.csr >/dev/null
-openssl req -config /dev/null -newkey rsa:2048 -nodes -keyout user.key -subj /CN=user -out user.csr
-printf 'keyUsage=keyEncipherment\n' > user.ext
-printf 'keyUsage=keyEncipherment\nextendedKeyUsage=1.3.6.1.4.1.311.21.6\n' | tee kra1.ext > kra2.ext
-for who in kra1 kra2 user; do
-  openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -set_serial 3$(echo $who | tail -c 2 | tr r 3) -days 30 -extfile $who.ext -out $who.pem
-done
-for who in kra1 kra2; do hsmith cert install $who.pem >/dev/null; done
-openssl x509 -in kra2.pem -outform der -out kra2.der
-openssl pkcs12 -export -inkey user.key -in user.pem -iter 2 -passout pass:x -out user.p12
-hsmith archive init --seal-key mail --trust ca.pem --crl ca.crl --officer-cert mail.pem >/dev/null
-hsmith kra add kra1.pem --probe kra1 >/dev/null
-hsmith archive add user.p12 --password-source file:pw >/dev/null
-hsmith archive get user -o user.rec --officer mail >/dev/null
+hsmith archive get bob -o user.rec --officer mail >/dev/null
 hsmith recover user.rec -o user.out.p12 --officer-cert mail.pem --out-password-source file:pw --receipt user.receipt >/dev/null
+hsmith kra request kra2 --key-type rsa:2048 --cn kra2 -o kra2.csr >/dev/null
+hsmith ca issue kra2.csr --ca lab --profile kra --same-token -o kra2.pem --approve \
+  $(hsmith request show kra2.csr --json | jq -r '.data.public_key_sha256[:16]') >/dev/null
+openssl x509 -in kra2.pem -outform der -out kra2.der
 hsmith kra add kra2.pem --probe kra2 >/dev/null
-hsmith archive rekey export --from CN=kra1 --officer mail -o out.rekey >/dev/null
+hsmith archive rekey export --from CN=agent --officer mail -o out.rekey >/dev/null
 hsmith archive rekey wrap out.rekey --to kra2.pem --officer-cert mail.pem -o back.rekey >/dev/null
 printf 'token = "sandbox"\n' > config.toml
 printf 'description = "x"\n[usage]\nec = ["digitalSignature"]\n[subject]\nrequired = ["CN"]\n' > profile.toml
