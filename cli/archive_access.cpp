@@ -22,16 +22,6 @@ std::string url_of(const Context& context, const ArchiveOptions& options) {
   return "sqlite:" + (context.environment.state_folder / "archive.db").string();
 }
 
-// What comes after a change that stays.
-void or_done_anyway(const std::string& lack, const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    throw Error(error.kind(), fmt::format("it is done, but {}: {}", lack, error.what()))
-        .hint("run the command again when that is mended: what is done is not done twice");
-  }
-}
-
 std::filesystem::path seen_file(const Context& context, const recovery::Archive& archive) {
   return context.environment.state_folder / "archives" / file_name_for(archive.settings.id);
 }

@@ -61,6 +61,15 @@ void Undertaking::close(Json fields) {
   record(context_, std::move(fields), audit::Flush::yes);
 }
 
+void or_done_anyway(const std::string& lack, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("it is done, but {}: {}", lack, error.what()))
+        .hint("run the command again when that is mended: what is done is not done twice");
+  }
+}
+
 std::vector<Change> deletions(const tokens::KeyObjects& objects) {
   std::vector<Change> changes;
   for (const auto& certificate : objects.certificates)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "cli/context.h"
@@ -37,6 +38,10 @@ class Undertaking {
   journal::Intent intent_;
   std::filesystem::path entry_;
 };
+
+// Does what comes after a change that cannot be taken back; where that fails the error says that it
+// is done all the same, but for `lack`.
+void or_done_anyway(const std::string& lack, const std::function<void()>& work);
 
 // What a deletion destroys, in the order in which it does.
 std::vector<Change> deletions(const tokens::KeyObjects& objects);

@@ -99,15 +99,15 @@ ProgramSetup git_setup(const UsedKey& key) {
   setup.files.push_back(
       {"allowed_signers", fmt::format("{} namespaces=\"git\" {}\n", key.name, key.ssh_public_key)});
   setup.files.push_back({"gitconfig", fmt::format("[gpg]\n"
-                                                  "\tformat = ssh\n"
+                                                  "  format = ssh\n"
                                                   "[gpg \"ssh\"]\n"
-                                                  "\tallowedSignersFile = {}\n"
+                                                  "  allowedSignersFile = {}\n"
                                                   "[user]\n"
-                                                  "\tsigningKey = {}\n"
+                                                  "  signingKey = {}\n"
                                                   "[commit]\n"
-                                                  "\tgpgSign = true\n"
+                                                  "  gpgSign = true\n"
                                                   "[tag]\n"
-                                                  "\tgpgSign = true\n",
+                                                  "  gpgSign = true\n",
                                                   at("allowed_signers"), at(key.name + ".pub"))});
   setup.commands = {
       fmt::format("eval \"$(ssh-agent -P {})\"", shell_word(key.module)),

@@ -54,7 +54,7 @@ struct RekeyAnswer {
 };
 
 inline constexpr std::size_t kMostRekeyed = 100'000;  // keys in one file
-inline constexpr std::size_t kMostRekeyFile = 400u << 20;
+inline constexpr std::size_t kMostRekeyFile = 96u << 20;
 
 // Reading throws malformed for anything that writing does not make.
 std::string rekey_export_text(const RekeyExport& exported);
