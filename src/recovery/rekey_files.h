@@ -53,7 +53,7 @@ struct RekeyAnswer {
   std::vector<WrappedKey> keys;
 };
 
-inline constexpr std::size_t kMostRekeyed = 100'000;  // keys in one file
+inline constexpr std::size_t kMostRekeyed = 20'000;  // keys in one file
 inline constexpr std::size_t kMostRekeyFile = 96u << 20;
 
 // Reading throws malformed for anything that writing does not make.
