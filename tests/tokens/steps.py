@@ -379,7 +379,8 @@ def prove(run):
 def back_up(run):
     """A key leaves under a wrapping key, is lost, and comes back."""
     refusals = {"refusals": ("unsupported", "pin_missing", "pin_invalid", "login_failed", "refused")}
-    run.hsmith("key", "generate", "wrapper", "--type", "aes:256", "--use", "wrap", "--login-as", "so", **refusals)
+    making = {"refusals": (*refusals["refusals"], "token_failed", "pin_failed_before", "pin_expired")}
+    run.hsmith("key", "generate", "wrapper", "--type", "aes:256", "--use", "wrap", "--login-as", "so", **making)
     run.hsmith("key", "generate", "kept", "--type", "rsa:2048", "--backup-under", "wrapper", **refusals)
     run.hsmith("key", "backup", "kept", "--under", "wrapper", "-o", "kept.backup", **refusals)
     run.hsmith("key", "backup-verify", "kept.backup", "--under", "wrapper")
