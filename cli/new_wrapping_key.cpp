@@ -150,10 +150,11 @@ Outcome make_wrapping_key(tokens::KeySpec spec, const std::string& login_as,
   const std::optional<Secret> value = value_of(spec, options, context);
   if (spec.id.empty()) spec.id = random_bytes(20);
   const tokens::Reach way = reach(context);
-  const auto [token, while_logged_out] = open_for_officer(context, way);
+  const OfficerSession officer = open_for_officer(context, way);
+  const tokens::OpenToken& token = officer.token;
   const auto lock = tokens::lock_token(way, token.info);
   tokens::check_free(token, spec.label, spec.id);
-  tokens::prove_wrapping_keys(token, spec, while_logged_out);
+  tokens::prove_wrapping_keys(token, spec, officer.while_logged_out);
   if (context.options.plan) return planned(changes_of(token, spec, options));
   const Json facts{{"label", spec.label},
                    {"type", spec.type->name},

@@ -100,7 +100,9 @@ Outcome run(const Options& options, Context& context) {
   if (context.options.plan) return planned(changes_of(token, restoring));
   Outcome outcome;
   outcome.data["keys"] = Json::array();
-  for (const auto& [key, certificates] : restoring) {
+  for (const Restoring& one : restoring) {
+    const auto& key = one.key;
+    const auto& certificates = one.certificates;
     Json facts{{"label", key->spec.label},
                {"type", key->spec.type->name},
                {"use", tokens::use_names(key->spec.uses)},
