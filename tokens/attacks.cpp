@@ -12,7 +12,6 @@
 namespace hsmith::tokens {
 namespace {
 
-
 // Codes that say that the key must not be read, wrapped, copied or changed so. A code about the
 // mechanism, the template or the device says nothing about the key.
 bool is_about_key(const std::string& ckr) {
