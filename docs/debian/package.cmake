@@ -26,6 +26,7 @@ install(FILES ${completions}/hsmith.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fi
 
 file(GLOB guides CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md)
 install(FILES ${guides} README.md docs/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/ci DESTINATION ${CMAKE_INSTALL_DOCDIR})
 execute_process(COMMAND gzip -9nc ${CMAKE_SOURCE_DIR}/docs/debian/changelog OUTPUT_FILE ${CMAKE_BINARY_DIR}/changelog.gz
   COMMAND_ERROR_IS_FATAL ANY)
 install(FILES ${CMAKE_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCDIR})
