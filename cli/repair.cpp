@@ -37,20 +37,24 @@ bool may_not_sign(const journal::Entry& entry) {
 
 // What the entry's label stands for on the token now, or its id where the token's labels are its
 // own. A public key that is known and differs is another key under the same name: not ours.
+// A new key gets its id last; a `Whole` one had its own when it was begun with.
+enum class Whole { no, yes };
 struct Remains {
   std::vector<Key> private_keys;
   std::vector<Key> public_keys;
 };
 
 Remains remains_of(const OpenToken& token, const Inventory& inventory, const journal::Entry& entry,
-                   const std::string& label) {
+                   Whole whole) {
   const std::string known = fact(entry, "public_key");
-  const bool by_id = tokens::quirks_of(token.info).fixed_labels;
+  const std::string label = fact(entry, "label");
+  const bool by_label = !tokens::quirks_of(token.info).fixed_labels;
+  const bool by_id = !by_label || whole == Whole::yes;
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   const auto ours = [&](const Key& key) {
     const bool differs =
         !known.empty() && key.public_key && hex(ossl::spki_of(key.public_key.get())) != known;
-    return (by_id ? key.id == id : key.label == label) && !differs;
+    return (!by_id || key.id == id) && (!by_label || key.label == label) && !differs;
   };
   Remains remains;
   for (const Key& key : inventory.private_keys) {
@@ -60,6 +64,15 @@ Remains remains_of(const OpenToken& token, const Inventory& inventory, const jou
     if (ours(key)) remains.public_keys.push_back(key);
   }
   return remains;
+}
+
+// Where a name stands for several keys none is touched: which one was meant is not known.
+std::optional<Repaired> ambiguous(const std::vector<Key>& keys, const journal::Entry& entry) {
+  if (keys.size() < 2) return std::nullopt;
+  return Repaired{
+      false,
+      fmt::format("several keys have the label {}; delete what is too many: hsmith key delete",
+                  quoted(fact(entry, "label")))};
 }
 
 Repaired delete_private(const OpenToken& token, const Inventory& inventory, const Key& key,
@@ -107,17 +120,14 @@ std::optional<std::string> replaced_key(const Inventory& inventory, const journa
 Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
                            const Context& context) {
   const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
+  const Remains remains = remains_of(token, inventory, entry, Whole::no);
   if (remains.private_keys.empty()) {
     std::string text;
     delete_public(token, remains.public_keys, text);
     return {true, text.empty() ? "nothing was made" : text};
   }
-  if (remains.private_keys.size() > 1 || remains.public_keys.size() > 1) {
-    return {false, fmt::format(
-                       "several keys have the label {}; delete what is too many: hsmith key delete",
-                       quoted(fact(entry, "label")))};
-  }
+  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
+  if (const auto stop = ambiguous(remains.public_keys, entry)) return *stop;
   const Key& key = remains.private_keys.front();
   // A private RSA key knows its public half, but other programs look for the object.
   EVP_PKEY* half =
@@ -192,7 +202,8 @@ Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
 Repaired repair_deletion(const OpenToken& token, const journal::Entry& entry,
                          const Context& context) {
   const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
+  const Remains remains = remains_of(token, inventory, entry, Whole::yes);
+  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
   if (!remains.private_keys.empty()) {
     return delete_private(token, inventory, remains.private_keys.front(), context,
                           "its deletion was interrupted");
@@ -249,7 +260,7 @@ Repaired repair_import(const OpenToken& token, const journal::Entry& entry,
   const Json certificates = entry.intent.facts.value("certificates", Json::array());
   for (const auto& one : certificates) {
     const Inventory inventory = tokens::take_inventory(token);
-    const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
+    const Remains remains = remains_of(token, inventory, entry, Whole::no);
     const auto der = one.is_string() ? parse_hex(one.get<std::string>()) : std::nullopt;
     if (!made.settled || remains.private_keys.size() != 1 || !der) break;
     const Key& key = remains.private_keys.front();
@@ -365,7 +376,8 @@ std::optional<Repaired> without_login(const journal::Entry& entry, Context& cont
 Repaired repair_unused_key(const OpenToken& token, const journal::Entry& entry,
                            const Context& context) {
   const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(token, inventory, entry, fact(entry, "label"));
+  const Remains remains = remains_of(token, inventory, entry, Whole::no);
+  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
   if (!remains.private_keys.empty())
     return delete_private(token, inventory, remains.private_keys.front(), context,
                           "what it was made for was interrupted");
