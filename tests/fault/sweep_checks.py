@@ -135,8 +135,11 @@ def check_error(world, flow, ended, acted, code):
     """After a PKCS#11 call failed with `code`; `acted` are the log's lines of such calls."""
     verdict = Verdict()
     if ended.status != 0 and not flow.is_repair:
-        at_start = any(f" {name} " in acted[0] for name in ("C_GetFunctionList", "C_Initialize"))
-        check_message(flow.nouns, ended, code, {MODULE_LOAD if at_start else TOKEN_FAILED}, verdict)
+        starts = [any(f" {name} " in line for name in ("C_GetFunctionList", "C_Initialize")) for line in acted]
+        statuses = {MODULE_LOAD} if starts[0] else {TOKEN_FAILED}
+        if any(starts):  # the module was started anew to try once more, and that failed as well
+            statuses.add(MODULE_LOAD)
+        check_message(flow.nouns, ended, code, statuses, verdict)
         if not ended.hint():
             verdict.problems.append("no remedy is named")
     if flow.is_repair and ended.status not in (0, 3):
