@@ -60,8 +60,9 @@ Named named_command(const CLI::App& app, std::vector<std::string> words) {
 
 void add_commands(CLI::App& app, Context& context, const Named& named) {
   for (const Noun& noun : nouns()) {
+    if (!named.noun.empty() && named.noun != noun.name) continue;
     CLI::App* group = app.add_subcommand(noun.name, noun.about);
-    if (named.noun != noun.name) continue;
+    if (named.noun.empty()) continue;
     bool has_verbs = false;
     for (const Command& command : commands()) {
       if (named.noun != command.noun) continue;

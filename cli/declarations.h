@@ -27,7 +27,7 @@ bool takes_next_word(const CLI::App& app, const std::string& word);
 // The command that the words (argv without the program) name; the global options are declared.
 Named named_command(const CLI::App& app, std::vector<std::string> words);
 
-// Declares all nouns, and of the command that is named its verbs and options.
+// Declares the noun that is named, its verbs and the command's options; all nouns where none is.
 void add_commands(CLI::App& app, Context& context, const Named& named);
 
 }  // namespace hsmith::cli

@@ -2,6 +2,7 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
+#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
@@ -28,15 +29,47 @@ BigNumber big_number(ByteView big_endian) {
       BN_bin2bn(big_endian.data(), static_cast<int>(big_endian.size()), nullptr), "read a number"));
 }
 
-// Steps into the TLV at `*at` and gives the length of its contents.
-std::size_t enter(const unsigned char** at, const unsigned char* end, int wanted_tag) {
+// The contents of the TLV at the start of `rest`, which then begins behind it.
+std::optional<ByteView> take(ByteView& rest, int wanted_tag) {
+  const unsigned char* at = rest.data();
   long length = 0;
   int tag = 0;
   int tag_class = 0;
-  const int flags = ASN1_get_object(at, &length, &tag, &tag_class, end - *at);
-  check((flags & 0x80) == 0 && tag == wanted_tag && tag_class == V_ASN1_UNIVERSAL,
-        "read a SubjectPublicKeyInfo", Kind::malformed);
-  return static_cast<std::size_t>(length);
+  const int flags = ASN1_get_object(&at, &length, &tag, &tag_class, static_cast<long>(rest.size()));
+  if ((flags & 0x81) != 0 || tag != wanted_tag || tag_class != V_ASN1_UNIVERSAL) return {};
+  const ByteView contents(at, static_cast<std::size_t>(length));
+  rest = ByteView(contents.data() + contents.size(), rest.data() + rest.size());
+  return contents;
+}
+
+// SubjectPublicKeyInfo (RFC 5280, 4.1.2.7).
+struct KeyInfo {
+  ByteView algorithm;  // contents of the AlgorithmIdentifier
+  ByteView bits;       // of subjectPublicKey, whole bytes
+};
+
+// nullopt for anything else.
+std::optional<KeyInfo> parts_of(ByteView spki) {
+  const auto info = take(spki, V_ASN1_SEQUENCE);
+  if (!info || !spki.empty()) return {};
+  ByteView rest = *info;
+  const auto algorithm = take(rest, V_ASN1_SEQUENCE);
+  const auto bits = algorithm ? take(rest, V_ASN1_BIT_STRING) : std::nullopt;
+  // The first byte counts the unused bits.
+  if (!bits || !rest.empty() || bits->size() < 2 || bits->front() != 0) return {};
+  return KeyInfo{*algorithm, bits->subspan(1)};
+}
+
+// The curve of the table that an AlgorithmIdentifier names; nullptr for anything else.
+const KeyType* curve_of(ByteView algorithm) {
+  const std::string named = hex(algorithm);
+  constexpr std::string_view kEcPublicKey = "06072a8648ce3d0201";  // RFC 5480, 2.1.1
+  for (const KeyType& type : key_types()) {
+    if (type.curve_oid_der_hex == nullptr) continue;
+    const std::string_view before = type.algorithm == KeyAlgorithm::ec ? kEcPublicKey : "";
+    if (named == std::string(before) + type.curve_oid_der_hex) return &type;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -51,6 +84,11 @@ Bytes spki_of(const EVP_PKEY* key) {
 }
 
 PKey public_key_from_spki(ByteView der) {
+  // OpenSSL's decoder tries one format after another; a token's key costs more that way than all
+  // else that hsmith does for a signature. It reads what is not on one of our curves.
+  const auto parts = parts_of(der);
+  const KeyType* curve = parts ? curve_of(parts->algorithm) : nullptr;
+  if (curve != nullptr) return ec_public_key(*curve, parts->bits);
   clear_errors();
   const unsigned char* at = der.data();
   PKey key(check_ptr(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())),
@@ -120,13 +158,9 @@ PKey ec_public_key(const KeyType& type, ByteView point) {
 
 Bytes public_key_bits(const EVP_PKEY* key) {
   const Bytes spki = spki_of(key);
-  const unsigned char* at = spki.data();
-  const unsigned char* end = at + spki.size();
-  enter(&at, end, V_ASN1_SEQUENCE);
-  at += enter(&at, end, V_ASN1_SEQUENCE);  // the AlgorithmIdentifier
-  const std::size_t length = enter(&at, end, V_ASN1_BIT_STRING);
-  check(length > 1 && *at == 0, "read a SubjectPublicKeyInfo", Kind::malformed);
-  return Bytes(at + 1, at + length);  // after the count of unused bits
+  const auto parts = parts_of(spki);
+  check(parts.has_value(), "read a SubjectPublicKeyInfo", Kind::malformed);
+  return to_bytes(parts->bits);
 }
 
 Bytes key_identifier(const EVP_PKEY* key) {

@@ -37,6 +37,16 @@ TEST(PublicKeys, AreRefusedWhenTheirEncodingIsMalformed) {
               HasSubstr("more bytes follow its end"));
 }
 
+TEST(PublicKeys, OffTheirCurveOrInAnotherFormAreRefusedInAnEncodingToo) {
+  const Bytes spki = spki_of(generate_software_key("ec:p256").get());
+  Bytes off_the_curve = spki;
+  off_the_curve.back() ^= 1;
+  EXPECT_EQ(error_of([&] { public_key_from_spki(off_the_curve); }).kind(), Kind::malformed);
+  Bytes hybrid = spki;
+  hybrid[spki.size() - 65] = static_cast<unsigned char>(6 + (spki.back() & 1));
+  EXPECT_EQ(error_of([&] { public_key_from_spki(hybrid); }).kind(), Kind::malformed);
+}
+
 Bytes number(const EVP_PKEY* key, const char* name) {
   BIGNUM* value = nullptr;
   check(EVP_PKEY_get_bn_param(key, name, &value) == 1, "read a number");
