@@ -14,6 +14,7 @@
 #include "src/base/error.h"
 #include "src/base/new_file.h"
 #include "src/base/prepared_file.h"
+#include "src/base/read_ahead.h"
 #include "src/base/text.h"
 
 namespace hsmith {
@@ -174,10 +175,31 @@ Bytes read_file(const std::string& path, std::size_t limit) {
   return content;
 }
 
+namespace {
+
+// A smaller file is not worth a thread.
+constexpr std::size_t kReadAheadFrom = 8u << 20;
+
+bool is_regular(const Descriptor& file) {
+  struct stat status {};
+  return fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+}  // namespace
+
 void read_blocks(const std::string& path, const std::function<void(ByteView)>& take) {
   const Descriptor file = open_input(path);
-  Bytes block(256u << 10);
-  while (const std::size_t got = read_some(file, block, path)) take(ByteView(block).first(got));
+  constexpr std::size_t kBlock = 256u << 10;
+  Bytes block(kBlock);
+  std::size_t total = 0;
+  while (const std::size_t got = read_some(file, block, path)) {
+    take(ByteView(block).first(got));
+    total += got;
+    if (total >= kReadAheadFrom && is_regular(file)) break;
+  }
+  if (total < kReadAheadFrom || !is_regular(file)) return;
+  ReadAhead ahead([&](Bytes& into) { return read_some(file, into, path); }, kBlock);
+  for (ByteView next = ahead.next(); !next.empty(); next = ahead.next()) take(next);
 }
 
 void check_output(const std::string& path, Replace replace) {
