@@ -14,9 +14,6 @@ namespace hsmith::tokens {
 namespace {
 
 using pkcs11::Attributes;
-using pkcs11::Template;
-
-constexpr std::size_t kMost = 1'000'000;
 
 constexpr std::array<CK_ATTRIBUTE_TYPE, 18> kPrivateAttributes{CKA_LABEL,
                                                                CKA_ID,
@@ -106,34 +103,6 @@ std::span<const CK_ATTRIBUTE_TYPE> attributes_of(CK_OBJECT_CLASS object_class) {
   }
 }
 
-// Reads one object. A failure that passes must not make an object look broken: what a command does
-// with the others would be half of its work.
-template <typename Read>
-auto read_again_if_it_fails(CK_OBJECT_HANDLE handle, Read read) {
-  try {
-    return read(handle);
-  } catch (const Error& error) {
-    if (error.kind() == Kind::token_removed) throw;
-    return read(handle);
-  }
-}
-
-// Reads all objects of one class; what cannot be read goes to `broken`.
-template <typename Object, typename Read>
-void read_class(const OpenToken& token, CK_OBJECT_CLASS object_class, std::vector<Object>& into,
-                std::vector<BrokenObject>& broken, Read read) {
-  Template wanted;
-  wanted.set_number(CKA_CLASS, object_class);
-  for (const CK_OBJECT_HANDLE handle : token.session->find(wanted, kMost)) {
-    try {
-      into.push_back(read_again_if_it_fails(handle, read));
-    } catch (const Error& error) {
-      if (error.kind() == Kind::token_removed) throw;
-      broken.push_back({handle, object_class, error.what()});
-    }
-  }
-}
-
 // The attribute without which an object of this kind is no key.
 CK_ATTRIBUTE_TYPE essence_of(const Key& key) {
   const bool is_public = key.object_class == CKO_PUBLIC_KEY;
@@ -163,8 +132,8 @@ std::string object_uri(const OpenToken& token, const std::string& label, ByteVie
   return format(uri);
 }
 
-Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class) {
-  const Attributes is = token.session->get(handle, attributes_of(object_class));
+Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
+           const Attributes& is) {
   Key key;
   key.handle = handle;
   key.object_class = object_class;
@@ -196,6 +165,11 @@ Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS ob
   return key;
 }
 
+Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class) {
+  return key_of(token, handle, object_class,
+                token.session->get(handle, attributes_of(object_class)));
+}
+
 TokenCertificate read_certificate(const OpenToken& token, CK_OBJECT_HANDLE handle) {
   const Attributes is = token.session->get(handle, kCertificateAttributes);
   TokenCertificate certificate{
@@ -203,29 +177,6 @@ TokenCertificate read_certificate(const OpenToken& token, CK_OBJECT_HANDLE handl
   if (certificate.der.empty()) throw Error(Kind::token_failed, "the certificate has no value");
   certificate.uri = object_uri(token, certificate.label, certificate.id, ObjectType::cert);
   return certificate;
-}
-
-namespace {
-
-Inventory read_everything(const OpenToken& token) {
-  Inventory all;
-  const auto keys_of = [&](CK_OBJECT_CLASS object_class, std::vector<Key>& into) {
-    read_class(token, object_class, into, all.broken,
-               [&](CK_OBJECT_HANDLE handle) { return read_key(token, handle, object_class); });
-  };
-  keys_of(CKO_PRIVATE_KEY, all.private_keys);
-  keys_of(CKO_PUBLIC_KEY, all.public_keys);
-  keys_of(CKO_SECRET_KEY, all.secret_keys);
-  read_class(token, CKO_CERTIFICATE, all.certificates, all.broken,
-             [&](CK_OBJECT_HANDLE handle) { return read_certificate(token, handle); });
-  return all;
-}
-
-}  // namespace
-
-Inventory take_inventory(const OpenToken& token) {
-  return while_doing(fmt::format("read what is on the token {}", quoted(token.info.label)),
-                     [&] { return read_everything(token); });
 }
 
 std::string type_name(const Key& key) {

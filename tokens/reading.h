@@ -16,6 +16,11 @@ auto while_doing(const std::string& doing, Work work) {
   }
 }
 
+// What a private, public or secret key says of itself, by attributes that were read already. Throws
+// token_failed when that is nothing.
+Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
+           const pkcs11::Attributes& is);
+
 // Reads a private, public or secret key in one call. Throws token_failed when the object says
 // nothing about itself.
 Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class);

@@ -11,6 +11,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
+#include "tokens/inventory.h"
 
 namespace hsmith::cli {
 namespace {
@@ -24,6 +25,7 @@ struct Options {
   std::string use;
   std::string label;
   bool without_certificate = false;
+  unsigned sessions = 1;
 };
 
 // A key, and what its certificate says, where it has one that can be read.
@@ -85,7 +87,7 @@ Row row_of(const Inventory& inventory, const CertificateIndex& index, const Key&
       row.expires = expires;
     }
   };
-  if (key.object_class != CKO_PRIVATE_KEY) return row;
+  if (key.object_class != CKO_PRIVATE_KEY || inventory.certificates.empty()) return row;
   const std::string bits = bits_of(inventory, key, context);
   if (!bits.empty()) take(index.by_public_key.equal_range(bits));
   if (!key.id.empty()) take(index.by_id.equal_range(std::string(as_text(key.id))));
@@ -124,7 +126,8 @@ std::vector<std::string> row_text(const Row& row, const Json& json) {
 
 Outcome run(const Options& options, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
-  Inventory inventory = tokens::take_inventory(token);
+  // A trace is for one thread.
+  Inventory inventory = tokens::take_inventory(token, context.options.trace ? 1 : options.sessions);
   const CertificateIndex index = index_certificates(inventory);
   // Tokens list their objects in any order.
   const auto by_label = [](const Key& a, const Key& b) {
@@ -163,9 +166,13 @@ void add_key_list(Arguments& command, Context& context) {
                      "Only keys whose label fits this pattern, as in file names");
   command.add_flag("--without-certificate", options->without_certificate,
                    "Only keys that have no certificate");
+  command
+      .add_option("--sessions", options->sessions,
+                  "Sessions that read at the same time, for devices behind a network (default 1)")
+      .within(1, 64);
   command.footer(
       "Examples:\n  hsmith key list --token prod\n  hsmith key list --type rsa "
-      "--without-certificate --json");
+      "--without-certificate --sessions 8 --json");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };
   });
