@@ -7,6 +7,7 @@
 #include "src/base/text.h"
 #include "tokens/accepted_template.h"
 #include "tokens/import.h"
+#include "tokens/key_series.h"
 #include "tokens/keys.h"
 #include "tokens/made_key.h"
 #include "tokens/quirks.h"
@@ -27,6 +28,20 @@ void give_identity(const OpenToken& token, const KeyPair& pair, const Bytes& new
     set_id(token, pair.private_key, new_id);
   }
   keep_public_key(token, pair.private_key, public_key);
+}
+
+// As find_again, among objects that are known, without a search.
+Key read_next(const OpenToken& token, const KeySpec& spec, const KeyPair& pair, Occupied& there) {
+  Key key = read_key(token, pair.private_key, CKO_PRIVATE_KEY);
+  if (key.label != spec.label && !quirks_of(token.info).fixed_labels) {
+    throw Error(Kind::token_failed,
+                fmt::format("the token gave it the label {}", quoted(key.label)));
+  }
+  if (!there.ids.insert(key.id).second)
+    throw Error(Kind::token_failed, "another object has its id");
+  there.handles.insert(there.handles.end(), {pair.private_key, pair.public_key});
+  there.labels.insert(key.label);
+  return key;
 }
 
 std::vector<std::string> notes_on(const Key& key, const KeySpec& spec, Leaving leaving) {
@@ -97,7 +112,8 @@ MadePair generate_pair(const OpenToken& token, const KeySpec& spec, Leaving leav
 }
 
 Generated generate_and_check(const OpenToken& token, const KeySpec& spec, Leaving leaving,
-                             Before before, const std::function<void(EVP_PKEY*)>& made_it) {
+                             Before before, Occupied* there,
+                             const std::function<void(EVP_PKEY*)>& made_it) {
   auto [pair, notes] = generate_pair(token, spec, leaving, before);
   const Key made = read_key(token, pair.public_key, CKO_PUBLIC_KEY);
   if (!made.public_key || ossl::key_type_name(made.public_key.get()) != spec.type->name) {
@@ -107,7 +123,8 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec, Leavin
   if (made_it) made_it(made.public_key.get());
   const Bytes new_id = spec.id.empty() ? ossl::key_identifier(made.public_key.get()) : Bytes{};
   give_identity(token, pair, new_id, made.public_key.get());
-  Key key = find_again(token, spec, spec.id.empty() ? new_id : spec.id);
+  Key key = there != nullptr ? read_next(token, spec, pair, *there)
+                             : find_again(token, spec, spec.id.empty() ? new_id : spec.id);
   check_protection(token, key, leaving);
   // In a place there may be something left of another key.
   const bool compare = key.public_key || quirks_of(token.info).has_places();
@@ -133,12 +150,16 @@ void complete_identity(const OpenToken& token, const Key& private_key,
 
 namespace {
 
+std::string generation_of(const OpenToken& token, const KeySpec& spec) {
+  return fmt::format("generate the key {} on the token {}", quoted(spec.label),
+                     quoted(token.info.label));
+}
+
 Generated generate_leaving(const OpenToken& token, const KeySpec& spec, Leaving leaving,
                            const std::function<void(EVP_PKEY*)>& made_it) {
-  const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
-                                        quoted(token.info.label));
+  const std::string doing = generation_of(token, spec);
   return made_or_removed(token, spec, doing, [&](Before before) {
-    return generate_and_check(token, spec, leaving, before, made_it);
+    return generate_and_check(token, spec, leaving, before, nullptr, made_it);
   });
 }
 
@@ -147,6 +168,16 @@ Generated generate_leaving(const OpenToken& token, const KeySpec& spec, Leaving 
 Generated generate(const OpenToken& token, const KeySpec& spec,
                    const std::function<void(EVP_PKEY*)>& made_it) {
   return generate_leaving(token, spec, Leaving::never, made_it);
+}
+
+Generated generate_next(const OpenToken& token, const KeySpec& spec, Occupied& there,
+                        const std::function<void(EVP_PKEY*)>& made_it) {
+  const std::vector<CK_OBJECT_HANDLE> before = there.handles;
+  try {
+    return generate_and_check(token, spec, Leaving::never, before, &there, made_it);
+  } catch (const Error& error) {
+    fail_without_leftovers(token, before, spec, generation_of(token, spec), error);
+  }
 }
 
 Generated generate_for_backup(const OpenToken& token, const KeySpec& spec,

@@ -6,8 +6,10 @@
 #include "cli/key_output.h"
 #include "cli/key_protection.h"
 #include "cli/new_wrapping_key.h"
+#include "cli/progress.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/key_series.h"
 #include "tokens/made_key.h"
 #include "tokens/wrapping.h"
 
@@ -25,6 +27,7 @@ struct Options {
   std::string backup_under;
   std::string login_as = "user";
   WrappingKeyOptions wrapping;
+  unsigned count = 0;  // 0: one key, whose label is the name as it is
 };
 
 Bytes id_of(const char* option, const std::string& text) {
@@ -87,6 +90,81 @@ std::vector<Change> changes_of(const tokens::OpenToken& token, const tokens::Key
   return changes;
 }
 
+void warn_of_ed25519(const tokens::KeySpec& spec, Context& context) {
+  if (spec.type->algorithm != ossl::KeyAlgorithm::ed25519) return;
+  // libp11 0.4.12 (Debian 12) gives up listing a token's keys at the first Ed25519 key.
+  context.warn(
+      "programs that use libp11 0.4.12 or older (nginx, Apache, curl with OpenSSL's pkcs11 "
+      "engine) "
+      "cannot use any key of a token that holds an Ed25519 key");
+}
+
+// What makes a key, which tells the public key as soon as there is one.
+using Generate = std::function<tokens::Generated(const std::function<void(EVP_PKEY*)>& made_it)>;
+
+tokens::Key undertake_generation(const tokens::OpenToken& token, Json facts, Context& context,
+                                 const Generate& generate) {
+  tokens::Generated made =
+      undertake(context, token.info, std::move(facts), [&](Undertaking& undertaking) {
+        return generate(
+            [&](EVP_PKEY* key) { undertaking.know("public_key", hex(ossl::spki_of(key))); });
+      });
+  for (const std::string& note : made.notes) context.warn(note);
+  return std::move(made.key);
+}
+
+std::vector<tokens::KeySpec> numbered(const tokens::KeySpec& spec, std::size_t count) {
+  std::vector<tokens::KeySpec> specs(count, spec);
+  for (std::size_t i = 0; i < count; ++i) {
+    specs[i].label = fmt::format("{}-{}", spec.label, i + 1);
+    tokens::check_new_label(specs[i].label);
+  }
+  return specs;
+}
+
+// Each key is a change of its own: those that are made stay when a later one fails, which ends it.
+std::vector<tokens::Key> make_all(const tokens::OpenToken& token,
+                                  std::span<const tokens::KeySpec> specs, tokens::Occupied& there,
+                                  Context& context, Outcome& outcome) {
+  std::vector<tokens::Key> made;
+  Progress progress(context, "keys", specs.size());
+  try {
+    for (const tokens::KeySpec& spec : specs) {
+      made.push_back(undertake_generation(
+          token, facts_of(spec, std::nullopt), context,
+          [&](const auto& made_it) { return tokens::generate_next(token, spec, there, made_it); }));
+      progress.show(made.size());
+    }
+    tokens::check_all_there(token, made);
+  } catch (const Error& error) {
+    outcome.failures.push_back(error.during(
+        fmt::format("key generate: {} of {} keys are made", made.size(), specs.size())));
+  }
+  return made;
+}
+
+Outcome run_many(std::span<const tokens::KeySpec> specs, const Options& options, Context& context) {
+  const tokens::Reach way = reach(context);
+  const tokens::OpenToken token = open_as(options.login_as, context, way);
+  const auto lock = tokens::lock_token(way, token.info);
+  tokens::check_place(token, specs.front());
+  tokens::Occupied there = tokens::what_is_on(token);
+  std::vector<Change> changes;
+  for (const tokens::KeySpec& spec : specs) {
+    tokens::check_free(token, there, spec.label);
+    changes.push_back(changes_of(token, spec, std::nullopt, false).front());
+  }
+  warn_of_ed25519(specs.front(), context);
+  if (context.options.plan) return planned(changes);
+  Outcome outcome;
+  outcome.data["keys"] = Json::array();
+  for (const tokens::Key& key : make_all(token, specs, there, context, outcome)) {
+    outcome.data["keys"].push_back(key_json(token, key));
+    outcome.text += key.uri + '\n';
+  }
+  return outcome;
+}
+
 Outcome run(const Options& options, Context& context) {
   const tokens::KeySpec spec = spec_of(options);
   const bool for_backup = !options.backup_under.empty();
@@ -97,8 +175,10 @@ Outcome run(const Options& options, Context& context) {
   }
   if (options.use == kWrap) {
     if (for_backup) throw Error(Kind::usage, "key generate: a wrapping key is not backed up");
+    if (options.count != 0) throw Error(Kind::usage, "key generate: wrapping keys are made singly");
     return make_wrapping_key(spec, options.login_as, options.wrapping, context);
   }
+  if (options.count != 0) return run_many(numbered(spec, options.count), options, context);
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_as(options.login_as, context, way);
   const auto lock = tokens::lock_token(way, token.info);
@@ -109,13 +189,7 @@ Outcome run(const Options& options, Context& context) {
   } else {
     tokens::check_free(token, spec.label, spec.id);
   }
-  if (spec.type->algorithm == ossl::KeyAlgorithm::ed25519) {
-    // libp11 0.4.12 (Debian 12) gives up listing a token's keys at the first Ed25519 key.
-    context.warn(
-        "programs that use libp11 0.4.12 or older (nginx, Apache, curl with OpenSSL's pkcs11 "
-        "engine) "
-        "cannot use any key of a token that holds an Ed25519 key");
-  }
+  warn_of_ed25519(spec, context);
   if (for_backup) {
     const tokens::Key wrapping_key =
         tokens::find_wrapping_key(token, tokens::parse_selector(options.backup_under));
@@ -124,18 +198,15 @@ Outcome run(const Options& options, Context& context) {
   const std::vector<Change> changes = changes_of(token, spec, old, for_backup);
   if (context.options.plan) return planned(changes);
   if (old) confirm(context, changes);
-  const tokens::Generated made =
-      undertake(context, token.info, facts_of(spec, old), [&](Undertaking& undertaking) {
-        const auto know = [&](EVP_PKEY* key) {
-          undertaking.know("public_key", hex(ossl::spki_of(key)));
-        };
-        if (for_backup) return tokens::generate_for_backup(token, spec, know);
-        return old ? tokens::replace(token, spec, *old, know) : tokens::generate(token, spec, know);
+  const tokens::Key key =
+      undertake_generation(token, facts_of(spec, old), context, [&](const auto& made_it) {
+        if (for_backup) return tokens::generate_for_backup(token, spec, made_it);
+        return old ? tokens::replace(token, spec, *old, made_it)
+                   : tokens::generate(token, spec, made_it);
       });
-  for (const std::string& note : made.notes) context.warn(note);
   Outcome outcome;
-  outcome.data = key_json(token, made.key);
-  outcome.text = fmt::format("{}\n", made.key.uri);
+  outcome.data = key_json(token, key);
+  outcome.text = fmt::format("{}\n", key.uri);
   return outcome;
 }
 
@@ -150,14 +221,22 @@ void add_key_generate(Arguments& command, Context& context) {
       .required();
   command.add_option("--use", options->use,
                      "sign, decrypt, derive, or several with commas (default sign); wrap for aes");
-  command.add_option("--id", options->id, "CKA_ID in hex (default: SHA-1 of the public key)");
+  const Argument id =
+      command.add_option("--id", options->id, "CKA_ID in hex (default: SHA-1 of the public key)");
   command.add_option("--login-as", options->login_as, "Who makes it: user, or so (default user)")
       .one_of({"user", "so"});
-  command.add_option("--replace", options->replace,
-                     "Id of a key that makes room for the new one, and is destroyed");
-  command.add_option(
+  const Argument replaced =
+      command.add_option("--replace", options->replace,
+                         "Id of a key that makes room for the new one, and is destroyed");
+  const Argument backup_under = command.add_option(
       "--backup-under", options->backup_under,
       "Wrapping key under which the new key may leave the token, and in no other way");
+  command
+      .add_option("--count", options->count, "Make so many keys with one login: NAME-1, NAME-2, …")
+      .within(1, 100'000)
+      .excludes(id)
+      .excludes(replaced)
+      .excludes(backup_under);
   command
       .add_option("--to", options->wrapping.to,
                   "Public key of another token that shall have the wrapping key too; may be "
@@ -175,7 +254,7 @@ void add_key_generate(Arguments& command, Context& context) {
           "the check value")
       .one_each();
   command.footer(
-      "Examples:\n  hsmith key generate web --type rsa:2048 --use sign\n"
+      "Examples:\n  hsmith key generate web --type rsa:2048 --use sign --count 20\n"
       "  hsmith key generate backups --type aes:256 --use wrap --login-as so");
   command.callback([options, &context] {
     context.run = [options, &context] { return run(*options, context); };

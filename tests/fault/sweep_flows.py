@@ -254,6 +254,17 @@ class KeyRestore(KeyBackup):
         return "done" if whole else f"half restored: {new}"
 
 
+class KeyGenerateMany(Flow):
+    name = "key generate --count"
+
+    def arguments(self, world):
+        return ["key", "generate", "web", "--type", "ec:p256", "--count", "1"]
+
+    def state_of(self, world, seen):
+        pair = pair_of(new_objects(world, seen), "web-1")
+        return {"none": "before", "whole": "done"}.get(pair, pair)
+
+
 class KeyDelete(Flow):
     name = "key delete"
     deletes = True
@@ -918,7 +929,7 @@ openssl pkcs12 -export -inkey alice.key -in alice.crt -passout file:pw -out alic
 
 
 def all_flows():
-    flows = [KeyGenerate(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
+    flows = [KeyGenerate(), KeyGenerateMany(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
              RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(),
              ArchiveSubmit(), RequestNewArchive(), Sign(), KeyProve(),
              ArchiveAdd(), ArchiveGet(), RekeyApply(), Recover(), RecoverToToken(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
