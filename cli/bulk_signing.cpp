@@ -5,9 +5,12 @@
 #include <condition_variable>
 #include <fmt/format.h>
 #include <mutex>
+#include <new>
+#include <sys/mman.h>
 #include <thread>
-#include <unistd.h>
 
+#include "cli/progress.h"
+#include "cli/signing_processes.h"
 #include "src/base/files.h"
 #include "src/base/text.h"
 
@@ -15,17 +18,12 @@ namespace hsmith::cli {
 namespace {
 
 using Fate = SigningResult::Fate;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMostFiles = 1'000'000;
 
-// What the workers share.
 struct Run {
-  std::span<const SigningTask> tasks;
   std::vector<SigningResult> results;
-  std::atomic<std::size_t> next{0};
   std::atomic<std::size_t> finished{0};
-  std::atomic<bool> token_gone{false};
   std::mutex mutex;
   std::condition_variable ended;
   std::size_t working = 0;             // under the mutex
@@ -36,29 +34,11 @@ bool is_tokens_fault(const Error& error) {
   return error.kind() == Kind::token_failed || error.kind() == Kind::token_removed;
 }
 
-// Works until nothing is left. A worker that its token failed starts afresh, so that a session
-// that broke does not take all the files that are left with it.
-void work(Run& run, const MakeWorker& make_worker) {
-  SignFile sign;
-  while (!run.token_gone) {
-    if (!sign) sign = make_worker();
-    const std::size_t i = run.next++;
-    if (i >= run.tasks.size()) return;
-    try {
-      run.results[i] = sign(run.tasks[i]);
-    } catch (const Error& error) {
-      run.results[i] = {Fate::failed, "", error, {}};
-      if (error.kind() == Kind::token_removed) run.token_gone = true;
-      if (is_tokens_fault(error)) sign = nullptr;
-    }
-    ++run.finished;
-  }
-}
-
-void work_in_thread(Run& run, const MakeWorker& make_worker) {
+// Runs one worker, whose own end is an Error or none.
+void watch(Run& run, const std::function<std::optional<Error>()>& worker) {
   std::optional<Error> failed;
   try {
-    work(run, make_worker);
+    failed = worker();
   } catch (const Error& error) {
     failed = error;
   } catch (const std::exception& error) {
@@ -70,46 +50,72 @@ void work_in_thread(Run& run, const MakeWorker& make_worker) {
   run.ended.notify_all();
 }
 
-void show_progress(const Run& run, Clock::time_point start) {
-  const std::size_t done = run.finished;
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  if (done == 0 || seconds < 1) return;
-  const double rate = static_cast<double>(done) / seconds;
-  const double left = static_cast<double>(run.tasks.size() - done) / rate;
-  fmt::print(stderr, "\r{} of {} files, {:.0f} a second, {:.0f} s left \x1b[K", done,
-             run.tasks.size(), rate, left);
-}
-
-// Waits for the workers.
-void wait_for_end(Run& run, bool progress) {
-  const Clock::time_point start = Clock::now();
+void wait_for_end(Run& run, const Context& context) {
+  Progress progress(context, "files", run.results.size());
   std::unique_lock lock(run.mutex);
   while (
-      !run.ended.wait_for(lock, std::chrono::milliseconds(500), [&] { return run.working == 0; })) {
-    if (progress) show_progress(run, start);
-  }
-  if (progress) fmt::print(stderr, "\r\x1b[K");
+      !run.ended.wait_for(lock, std::chrono::milliseconds(500), [&] { return run.working == 0; }))
+    progress.show(run.finished);
 }
 
 }  // namespace
 
+std::shared_ptr<Board> make_board() {
+  void* shared =
+      mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) throw Error(Kind::io, "start workers: there is no memory left");
+  return {new (shared) Board, [](Board* board) { munmap(board, sizeof *board); }};
+}
+
+void work(Board& board, std::span<const SigningTask> tasks, const MakeWorker& make_worker,
+          const std::function<void(std::size_t)>& take,
+          const std::function<void(std::size_t, SigningResult)>& done) {
+  SignFile sign;
+  while (!board.token_gone) {
+    if (!sign) sign = make_worker();
+    const std::size_t i = board.next++;
+    if (i >= tasks.size()) return;
+    take(i);
+    try {
+      done(i, sign(tasks[i]));
+    } catch (const Error& error) {
+      if (error.kind() == Kind::token_removed) board.token_gone = true;
+      if (is_tokens_fault(error)) sign = nullptr;
+      done(i, {Fate::failed, "", error, {}});
+    }
+  }
+}
+
 std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsigned jobs,
-                                      const MakeWorker& make_worker, const Context& context) {
+                                      const MakeWorker& make_worker, SigningProcesses* processes,
+                                      const Context& context) {
   Run run;
-  run.tasks = tasks;
   run.results.resize(tasks.size());
+  const std::shared_ptr<Board> board = processes != nullptr ? processes->board() : make_board();
+  const auto done = [&run](std::size_t task, SigningResult result) {
+    if (task < run.results.size()) run.results[task] = std::move(result);
+    ++run.finished;
+  };
+  const auto own_work = [&]() -> std::optional<Error> {
+    work(
+        *board, tasks, make_worker, [](std::size_t) {}, done);
+    return {};
+  };
   if (jobs <= 1 || tasks.size() <= 1) {
-    work(run, make_worker);
+    own_work();
     return std::move(run.results);
   }
-  const bool progress =
-      isatty(STDERR_FILENO) != 0 && !context.options.quiet && !context.options.json;
-  const std::size_t count = std::min<std::size_t>(jobs, tasks.size());
-  run.working = count;
+  const std::size_t others =
+      processes != nullptr ? processes->count() : std::min<std::size_t>(jobs, tasks.size()) - 1;
+  run.working = others + 1;
   std::vector<std::thread> threads;
-  for (std::size_t i = 0; i < count; ++i)
-    threads.emplace_back([&] { work_in_thread(run, make_worker); });
-  wait_for_end(run, progress);
+  threads.emplace_back([&] { watch(run, own_work); });
+  for (std::size_t i = 0; i < others; ++i) {
+    threads.emplace_back([&, i] {
+      watch(run, [&] { return processes != nullptr ? processes->collect(i, done) : own_work(); });
+    });
+  }
+  wait_for_end(run, context);
   for (std::thread& thread : threads) thread.join();
   // As long as one worker went on, all is done; else what it failed of is the answer.
   if (run.worker_failed && run.finished < tasks.size()) {

@@ -1,7 +1,9 @@
 // Many files signed by several workers, each with a session of its own.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,11 +31,30 @@ using SignFile = std::function<SigningResult(const SigningTask&)>;
 // Makes a worker; called in the worker's own thread, and again when its token failed it.
 using MakeWorker = std::function<SignFile()>;
 
+// What all workers share, be they threads or processes.
+struct Board {
+  std::atomic<std::size_t> next{0};  // task
+  std::atomic<bool> token_gone{false};
+};
+// In memory that processes share.
+std::shared_ptr<Board> make_board();
+
+// Takes tasks from the board until none is left. A worker that its token failed starts afresh, so
+// that a session that broke does not take all the files that are left with it. `take` is told the
+// task that was begun, `done` its result.
+void work(Board& board, std::span<const SigningTask> tasks, const MakeWorker& make_worker,
+          const std::function<void(std::size_t)>& take,
+          const std::function<void(std::size_t, SigningResult)>& done);
+
+class SigningProcesses;
+
 // The result of each task, in their order. A failure stops neither the other files nor the other
-// workers, but for a token that is gone; what is not tried then says so. With one job all is done
-// in the caller's thread. Shows progress on a terminal.
+// workers, but for a token that is gone; what is not tried then says so. The workers are threads,
+// or one thread and the processes. With one job all is done in the caller's thread. Shows progress
+// on a terminal.
 std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsigned jobs,
-                                      const MakeWorker& make_worker, const Context& context);
+                                      const MakeWorker& make_worker, SigningProcesses* processes,
+                                      const Context& context);
 
 // The files that a list names, one a line; "-": standard input. Throws malformed for an empty list
 // and a line with a NUL.

@@ -17,7 +17,8 @@ Quirks quirks_of(const std::string& module_path) {
   const auto is_rewriter = [](const std::filesystem::path& path) {
     return std::find(kRewriters.begin(), kRewriters.end(), path.filename()) != kRewriters.end();
   };
-  return {.rewrites_at_login = is_rewriter(module_path) || is_rewriter(target)};
+  return {.rewrites_at_login = is_rewriter(module_path) || is_rewriter(target),
+          .threads_wait = target.filename() == "libsofthsm2.so"};
 }
 
 namespace {

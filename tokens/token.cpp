@@ -12,6 +12,7 @@
 #include "tokens/pin_marker.h"
 #include "tokens/quirks.h"
 #include "tokens/reading.h"
+#include "tokens/start.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -178,6 +179,23 @@ void keep_pin(OpenToken& token, std::optional<Secret> pin) {
   };
 }
 
+// The same, one process at a time, and tried again while another program rewrites the token.
+OpenToken start(const Reach& reach, Access access, Login login, const PinSource* source,
+                std::optional<Secret>& pin, bool pin_is_read) {
+  const std::shared_ptr<void> lock = lock_module(reach.module_path, reach.lock_folder);
+  const bool rewrites = quirks_of(reach.module_path).rewrites_at_login;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      OpenToken token = start_once(reach, access, login, source, pin, pin_is_read);
+      if (login != Login::none) keep_pin(token, std::move(pin));
+      return token;
+    } catch (const Error& error) {
+      if (!rewrites || !may_be_rewritten(error, attempt) || attempt == kTries) throw;
+      std::this_thread::sleep_for(milliseconds(10 << attempt));
+    }
+  }
+}
+
 }  // namespace
 
 TokenChoice parse_token_choice(const std::string& text) {
@@ -298,15 +316,20 @@ void log_in(const Reach& reach, const OpenToken& token, Login login, const PinSo
 
 OpenToken open_token(const Reach& reach, Access access, Login login,
                      const PinOptions& pin_options) {
+  return open_token(reach, access, login, pin_options, {});
+}
+
+OpenToken open_token(
+    const Reach& reach, Access access, Login login, const PinOptions& pin_options,
+    const std::function<void(const std::function<OpenToken()>& open)>& before_start) {
   warn_of_slot_number(reach);
   std::optional<PinSource> source;
   std::optional<Secret> pin;
-  const bool rewrites = quirks_of(reach.module_path).rewrites_at_login;
   bool pin_is_read = false;
   if (login != Login::none) {
     source = choose_pin_source(pin_options);
     // Before the module is loaded (a command forks) and before the lock (a person takes long).
-    pin_is_read = rewrites || !is_interactive(*source);
+    pin_is_read = quirks_of(reach.module_path).rewrites_at_login || !is_interactive(*source);
     if (pin_is_read) {
       const std::string prompt_for =
           reach.token.text.empty() ? "the token" : "token " + quoted(reach.token.text);
@@ -315,18 +338,11 @@ OpenToken open_token(const Reach& reach, Access access, Login login,
                    *reach.environment);
     }
   }
-  const std::shared_ptr<void> lock = lock_module(reach.module_path, reach.lock_folder);
-  for (int attempt = 1;; ++attempt) {
-    try {
-      OpenToken token =
-          start_once(reach, access, login, source ? &*source : nullptr, pin, pin_is_read);
-      if (login != Login::none) keep_pin(token, std::move(pin));
-      return token;
-    } catch (const Error& error) {
-      if (!rewrites || !may_be_rewritten(error, attempt) || attempt == kTries) throw;
-      std::this_thread::sleep_for(milliseconds(10 << attempt));
-    }
-  }
+  const auto open = [&] {
+    return start(reach, access, login, source ? &*source : nullptr, pin, pin_is_read);
+  };
+  if (pin_is_read && before_start) before_start(open);
+  return open();
 }
 
 }  // namespace hsmith::tokens

@@ -9,12 +9,13 @@
 #include "cli/bulk_signing.h"
 #include "cli/changes.h"
 #include "cli/commands.h"
-#include "cli/message_signing.h"
-#include "cli/signature_options.h"
+#include "cli/file_signer.h"
+#include "cli/signing_processes.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
-#include "src/cms/content_info.h"
+#include "tokens/quirks.h"
+#include "tokens/start.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -22,14 +23,12 @@ namespace {
 
 struct Options {
   std::string key;
-  MessageOptions message;
-  SignatureOptions signature;
+  FileSigning how;
   std::vector<std::string> files;
   std::string list;  // of more files
   std::string output;
   std::string out_dir;
   unsigned jobs = 1;
-  bool resume = false;
 };
 
 std::string output_of(const Options& options, const std::string& file) {
@@ -37,14 +36,15 @@ std::string output_of(const Options& options, const std::string& file) {
   if (!options.out_dir.empty()) {
     return (std::filesystem::path(options.out_dir) / std::filesystem::path(file).filename())
                .string() +
-           suffix_of(options.message);
+           suffix_of(options.how.message);
   }
-  return file == "-" ? "-" : file + suffix_of(options.message);
+  return file == "-" ? "-" : file + suffix_of(options.how.message);
 }
 
 void check_options(const Options& options) {
-  check_message_options(options.message);
-  if (!options.message.is_raw() && (options.signature.raw() || options.signature.prehashed)) {
+  check_message_options(options.how.message);
+  if (!options.how.message.is_raw() &&
+      (options.how.signature.raw() || options.how.signature.prehashed)) {
     throw Error(Kind::usage, "--sig-format and --prehashed: for raw signatures only");
   }
   if (options.files.empty() && options.list.empty()) {
@@ -78,80 +78,10 @@ std::vector<SigningTask> tasks_of(const Options& options, const Context& context
       throw Error(Kind::usage, "print a signature as JSON: that does not go together")
           .hint("name a file with -o");
     }
-    check_output(output, options.resume ? Replace::yes : context.replace());
+    check_output(output, options.how.resume ? Replace::yes : context.replace());
     tasks.push_back({file, output});
   }
   return tasks;
-}
-
-// What the files of one run are signed with.
-struct Signer {
-  std::shared_ptr<ossl::RemoteKey> key;
-  ossl::Scheme scheme;
-  std::optional<MessageSigner> message;  // of formats that need a certificate
-};
-
-Bytes signature_of(const std::string& file, const Options& options, const Signer& signer,
-                   const Announce& announce) {
-  if (signer.message) return signed_message(file, *signer.message, options.message, announce);
-  const Bytes input =
-      input_to_sign(file, signer.key->public_key(), signer.scheme, options.signature);
-  // What is signed: the digest itself, or for Ed25519, which has none, that of the message.
-  announce(signer.scheme.digest != nullptr ? input
-                                           : ossl::digest(ossl::digest_named("sha256"), input));
-  Bytes signature = signer.key->sign(signer.scheme, input);
-  if (!options.signature.raw()) return signature;
-  return ossl::ecdsa_raw_from_der(signer.key->public_key(), signature);
-}
-
-bool is_raw_signature(const Bytes& written, const std::string& file, const Options& options,
-                      const Signer& signer) {
-  EVP_PKEY* key = signer.key->public_key();
-  const Bytes signature =
-      options.signature.raw() ? ossl::ecdsa_der_from_raw(key, written) : written;
-  return ossl::verify(key, signer.scheme,
-                      input_to_sign(file, key, signer.scheme, options.signature), signature);
-}
-
-// For --resume: true when the signature is there and verifies.
-bool is_signed(const SigningTask& task, const Options& options, const Signer& signer) {
-  if (task.output == "-" || !std::filesystem::exists(task.output)) return false;
-  const Bytes written = read_file(task.output, cms::kMostMessageFile);
-  try {
-    return signer.message ? is_signed_message(written, task.file, *signer.message, options.message)
-                          : is_raw_signature(written, task.file, options, signer);
-  } catch (const Error& error) {
-    if (error.kind() == Kind::malformed || error.kind() == Kind::usage) return false;
-    throw;
-  }
-}
-
-SigningResult sign_file(const SigningTask& task, const Options& options, const Signer& signer,
-                        const Context& context, const Announce& announce) {
-  if (options.resume && is_signed(task, options, signer))
-    return {SigningResult::Fate::signed_before, "", std::nullopt, {}};
-  check_output(task.output, context.replace());
-  SigningResult result{SigningResult::Fate::signed_now, "", std::nullopt, {}};
-  Bytes signature = signature_of(task.file, options, signer, [&](ByteView digest) {
-    result.digest = hex(digest);
-    if (announce) announce(digest);
-  });
-  if (task.output == "-") {
-    result.for_standard_output = std::move(signature);
-  } else {
-    write_file(task.output, signature, kPublicFile, context.replace());
-  }
-  return result;
-}
-
-// The same key in a session of the worker's own.
-Signer signer_of_worker(const tokens::OpenToken& token, const tokens::Key& key,
-                        const Signer& first) {
-  tokens::OpenToken own = token;
-  own.session = pkcs11::Session::open(token.module, token.slot, pkcs11::Access::read_only);
-  Signer signer{tokens::remote_key(own, key), first.scheme, std::nullopt};
-  if (first.message) signer.message = first.message->with_key(signer.key);
-  return signer;
 }
 
 // One entry a file; of many files, one before the first and one with the hash of all results.
@@ -197,19 +127,80 @@ void report(const SigningTask& task, SigningResult& result, Outcome& outcome) {
                               result.fate == Fate::signed_before ? " (signed before)" : "");
 }
 
-Outcome plan(std::span<const SigningTask> tasks, const Options& options, const Signer& signer) {
+Outcome plan(std::span<const SigningTask> tasks, const Options& options, const FileSigner& signer) {
   std::vector<Change> changes;
   for (const SigningTask& task : tasks) {
-    if (options.resume && is_signed(task, options, signer)) continue;
-    input_to_sign(task.file, signer.key->public_key(), signer.scheme, options.signature);
+    if (options.how.resume && is_signed(task, options.how, signer)) continue;
+    input_to_sign(task.file, signer.key->public_key(), signer.scheme, options.how.signature);
     changes.push_back({Change::Kind::create, "file " + task.output});
   }
   return planned(changes);
 }
 
+// From how many files on it pays to start processes, each of which starts the module and logs in.
+constexpr std::size_t kFilesForProcesses = 200;
+
+bool wants_processes(std::span<const SigningTask> tasks, const Options& options,
+                     const std::string& module_path, const Context& context) {
+  return options.jobs > 1 && tasks.size() >= kFilesForProcesses && !context.options.trace &&
+         !context.options.plan && tokens::quirks_of(module_path).threads_wait;
+}
+
+// A worker in a process of its own: the same key, found on its own way to the token.
+SignFile worker_of(const std::shared_ptr<tokens::OpenToken>& token, const std::string& public_key,
+                   const Options& options, const tokens::Selector& selector, Context& context) {
+  context.options.quiet = true;  // the first worker has warned
+  const tokens::Key key = tokens::find_one(*token, selector);
+  const auto signer = std::make_shared<FileSigner>(file_signer(*token, key, options.how, context));
+  if (hex(ossl::spki_of(signer->key->public_key())) != public_key)
+    throw Error(Kind::mismatch, fmt::format("sign with {}: it is another key now", key.uri));
+  return [token, signer, &options, &context](const SigningTask& task) {
+    return sign_file(task, options.how, *signer, context, {});
+  };
+}
+
+std::unique_ptr<SigningProcesses> start_processes(std::span<const SigningTask> tasks,
+                                                  const std::function<tokens::OpenToken()>& open,
+                                                  const Options& options,
+                                                  const tokens::Selector& selector,
+                                                  Context& context) {
+  const auto token = std::make_shared<std::shared_ptr<tokens::OpenToken>>();
+  const auto make_worker = [&, token, open](const std::string& public_key) {
+    if (!*token) {
+      *token = std::make_shared<tokens::OpenToken>(open());
+    } else {  // the session failed this worker
+      (*token)->session =
+          pkcs11::Session::open((*token)->module, (*token)->slot, pkcs11::Access::read_only);
+    }
+    return worker_of(*token, public_key, options, selector, context);
+  };
+  return std::make_unique<SigningProcesses>(options.jobs - 1, tasks, make_worker);
+}
+
+// The workers of this process: the first has the session that is open, each other one its own.
+std::vector<SigningResult> sign_with_workers(std::span<const SigningTask> tasks,
+                                             const Options& options, const tokens::OpenToken& token,
+                                             const tokens::Key& key, const FileSigner& first,
+                                             SigningProcesses* processes, const Context& context,
+                                             const Announce& announce) {
+  std::atomic<bool> first_is_taken = false;
+  const MakeWorker make_worker = [&]() -> SignFile {
+    std::shared_ptr<const FileSigner> signer(&first, [](const FileSigner*) {});
+    if (first_is_taken.exchange(true))
+      signer = std::make_shared<FileSigner>(in_own_session(token, key, first));
+    return [&, signer](const SigningTask& task) {
+      return sign_file(task, options.how, *signer, context, announce);
+    };
+  };
+  // A key that wants its PIN for each signature, and a trace, are for one thread.
+  const bool one = key.always_authenticate || context.options.trace;
+  if (processes != nullptr && !one) processes->go(hex(ossl::spki_of(first.key->public_key())));
+  return sign_files(tasks, one ? 1 : options.jobs, make_worker, one ? nullptr : processes, context);
+}
+
 void sign_all(std::span<const SigningTask> tasks, const Options& options,
-              const tokens::OpenToken& token, const tokens::Key& key, const Signer& first,
-              const Context& context, Outcome& outcome) {
+              const tokens::OpenToken& token, const tokens::Key& key, const FileSigner& first,
+              SigningProcesses* processes, const Context& context, Outcome& outcome) {
   const bool many = tasks.size() > 1;
   Announce announce;
   if (many) {
@@ -224,20 +215,8 @@ void sign_all(std::span<const SigningTask> tasks, const Options& options,
       record(context, entry, audit::Flush::no);
     };
   }
-  // The first worker has the session that is open, each other one its own.
-  std::atomic<bool> first_is_taken = false;
-  const MakeWorker make_worker = [&]() -> SignFile {
-    std::shared_ptr<const Signer> signer(&first, [](const Signer*) {});
-    if (first_is_taken.exchange(true))
-      signer = std::make_shared<Signer>(signer_of_worker(token, key, first));
-    return [&, signer](const SigningTask& task) {
-      return sign_file(task, options, *signer, context, announce);
-    };
-  };
-  // A key that wants its PIN for each signature, and a trace, are for one thread.
-  const bool one = key.always_authenticate || context.options.trace;
   std::vector<SigningResult> results =
-      sign_files(tasks, one ? 1 : options.jobs, make_worker, context);
+      sign_with_workers(tasks, options, token, key, first, processes, context, announce);
   if (!many && results.front().error) throw Error(*results.front().error);
   for (std::size_t i = 0; i < tasks.size(); ++i) report(tasks[i], results[i], outcome);
   if (many) record_results(tasks, results, outcome, context);
@@ -247,23 +226,28 @@ Outcome run(const Options& options, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(options.key);
   check_options(options);
   const std::vector<SigningTask> tasks = tasks_of(options, context);
-  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
+  const tokens::Reach way = reach(context, &selector);
+  std::unique_ptr<SigningProcesses> processes;  // goes after the token: they may wait for its lock
+  std::function<void(const std::function<tokens::OpenToken()>&)> start;
+  if (wants_processes(tasks, options, way.module_path, context)) {
+    start = [&](const std::function<tokens::OpenToken()>& open) {
+      processes = start_processes(tasks, open, options, selector, context);
+    };
+  }
+  const tokens::OpenToken token =
+      tokens::open_token(way, pkcs11::Access::read_only, tokens::Login::user,
+                         pin_options(context, tokens::PinRole::user, &selector), start);
   const tokens::Key key = tokens::find_one(token, selector);
   tokens::check_may_sign(key);
-  const auto remote = tokens::remote_key(token, key);
-  const ossl::Scheme scheme =
-      ossl::choose_scheme(remote->public_key(), options.signature.scheme, options.signature.digest);
-  check_sig_format(options.signature, remote->public_key());
-  Signer signer{remote, scheme, std::nullopt};
-  if (!options.message.is_raw())
-    signer.message = message_signer(token, key, remote, scheme, options.message, context);
+  const FileSigner signer = file_signer(token, key, options.how, context);
   if (context.options.plan) return plan(tasks, options, signer);
+  EVP_PKEY* public_key = signer.key->public_key();
   Outcome outcome;
   outcome.data = {{"key", key.uri},
-                  {"scheme", ossl::describe(remote->public_key(), scheme)},
-                  {"format", options.message.format},
+                  {"scheme", ossl::describe(public_key, signer.scheme)},
+                  {"format", options.how.message.format},
                   {"signatures", Json::array()}};
-  sign_all(tasks, options, token, key, signer, context, outcome);
+  sign_all(tasks, options, token, key, signer, processes.get(), context, outcome);
   return outcome;
 }
 
@@ -274,15 +258,15 @@ void add_sign(Arguments& command, Context& context) {
   command.add_option("--key", options->key, "Label, id:HEX or PKCS#11 URI of the key").required();
   command.add_option("FILE", options->files, "Files to sign; - is standard input");
   command.add_option("--files-from", options->list, "A file that names more files, one a line");
-  add_message_options(command, options->message);
-  add_signature_options(command, options->signature);
+  add_message_options(command, options->how.message);
+  add_signature_options(command, options->how.signature);
   const Argument output = command.add_option(
       "-o,--output", options->output, "Where it goes (default FILE.sig, .p7s, .p7m, .eml, .jws)");
   command.add_option("--out-dir", options->out_dir, "Folder for the signatures").excludes(output);
   command.add_option("--jobs", options->jobs, "Sessions that sign at the same time (default 1)")
       .within(1, 64);
   command.add_flag(
-      "--resume", options->resume,
+      "--resume", options->how.resume,
       "Go on with a run that was interrupted: what is signed already is left as it is");
   command.footer(
       "Examples:\n  hsmith sign --key mail --format cms --chain release.tar.gz\n"
