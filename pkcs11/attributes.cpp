@@ -9,6 +9,12 @@
 namespace hsmith::pkcs11 {
 namespace {
 
+// NSS 3.87 gives the numbers of what it keeps in its database to a room of just this size only.
+bool is_number(CK_ATTRIBUTE_TYPE type) {
+  return type == CKA_CLASS || type == CKA_KEY_TYPE || type == CKA_VALUE_LEN ||
+         type == CKA_MODULUS_BITS;
+}
+
 // Room that suffices for nearly every value, so that one call reads an object. Odd on purpose: an
 // attribute that comes back with just this length was not looked at (some modules stop at the
 // first one that they do not know).
@@ -30,14 +36,29 @@ std::size_t usual_room(CK_ATTRIBUTE_TYPE type) {
     case CKA_SERIAL_NUMBER:
       return 263;
     default:
-      return 19;  // flags and numbers
+      return is_number(type) ? sizeof(CK_ULONG) : 19;
   }
 }
+
+constexpr unsigned char kUntouched = 0xff;
 
 struct Asked {
   CK_ATTRIBUTE_TYPE type;
   Bytes room;
 };
+
+Asked with_room(CK_ATTRIBUTE_TYPE type, std::size_t room) {
+  return {type, Bytes(room, kUntouched)};
+}
+
+// False for what was not looked at. A number fills its room; none that is asked for is
+// CK_UNAVAILABLE_INFORMATION, which is what its room held before.
+bool is_answered(const Asked& asked, CK_ULONG length) {
+  if (length < asked.room.size()) return true;
+  return is_number(asked.type) && length == asked.room.size() &&
+         std::any_of(asked.room.begin(), asked.room.end(),
+                     [](unsigned char byte) { return byte != kUntouched; });
+}
 
 bool is_per_attribute(CK_RV rv) {
   return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE ||
@@ -48,7 +69,7 @@ bool is_per_attribute(CK_RV rv) {
 
 Attributes Session::get(CK_OBJECT_HANDLE object, std::span<const CK_ATTRIBUTE_TYPE> types) const {
   std::vector<Asked> asked;
-  for (const CK_ATTRIBUTE_TYPE type : types) asked.push_back({type, Bytes(usual_room(type))});
+  for (const CK_ATTRIBUTE_TYPE type : types) asked.push_back(with_room(type, usual_room(type)));
 
   const auto ask = [&](std::span<Asked> part) {
     std::vector<CK_ATTRIBUTE> view;
@@ -82,9 +103,9 @@ Attributes Session::get(CK_OBJECT_HANDLE object, std::span<const CK_ATTRIBUTE_TY
       throw Error(Kind::token_failed, fmt::format("{} claims to have {} bytes",
                                                   attribute_name(type), size_query.ulValueLen));
     }
-    Asked again{type, Bytes(size_query.ulValueLen + 1)};
+    Asked again = with_room(type, size_query.ulValueLen + (is_number(type) ? 0 : 1));
     const auto [second, view] = ask({&again, 1});
-    if (second != CKR_OK || view[0].ulValueLen >= again.room.size()) return std::nullopt;
+    if (second != CKR_OK || !is_answered(again, view[0].ulValueLen)) return std::nullopt;
     again.room.resize(view[0].ulValueLen);
     return std::move(again.room);
   };
@@ -97,7 +118,7 @@ Attributes Session::get(CK_OBJECT_HANDLE object, std::span<const CK_ATTRIBUTE_TY
     // ever longer than its room.
     const bool unavailable = length == CK_UNAVAILABLE_INFORMATION && rv != CKR_BUFFER_TOO_SMALL &&
                              asked[i].type != CKA_VALUE;
-    if (length < asked[i].room.size()) {
+    if (is_answered(asked[i], length)) {
       asked[i].room.resize(length);
       attributes.put(asked[i].type, std::move(asked[i].room));
     } else if (rv == CKR_OK && length > asked[i].room.size()) {
