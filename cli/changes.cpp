@@ -82,6 +82,7 @@ std::vector<Change> deletions(const tokens::KeyObjects& objects) {
 Json deletion_facts(const tokens::KeyObjects& objects) {
   const tokens::Key& key = objects.private_key;
   Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}};
+  if (key.object_class == CKO_SECRET_KEY) facts["class"] = "secret";
   if (key.public_key) facts["public_key"] = hex(ossl::spki_of(key.public_key.get()));
   return facts;
 }

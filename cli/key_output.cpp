@@ -26,6 +26,11 @@ std::string uses_text(const tokens::Key& key) {
   return key.sign || key.decrypt || key.derive ? "none" : "unknown";
 }
 
+tokens::Claim lifelong(const tokens::Key& key, tokens::Claim claim) {
+  if (claim == true && key.local == false) return std::nullopt;
+  return claim;
+}
+
 std::string protection_text(const tokens::Key& key) {
   // One of the two flags is enough that no value is shown (PKCS#11 2.40, 4.9), but a key that is
   // not sensitive claims little: OpenSC 0.23 says so of a card's own keys.
@@ -49,8 +54,8 @@ Json key_json(const tokens::Key& key) {
   };
   claim("sensitive", key.sensitive);
   claim("extractable", key.extractable);
-  claim("always_sensitive", key.always_sensitive);
-  claim("never_extractable", key.never_extractable);
+  claim("always_sensitive", lifelong(key, key.always_sensitive));
+  claim("never_extractable", lifelong(key, key.never_extractable));
   claim("local", key.local);
   claim("modifiable", key.modifiable);
   json["always_authenticate"] = key.always_authenticate;

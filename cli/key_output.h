@@ -12,6 +12,9 @@ std::string uses_text(const tokens::Key& key);
 // "non-exportable", "EXPORTABLE", "not claimed": what the token says about whether the key can
 // leave.
 std::string protection_text(const tokens::Key& key);
+// What a token says of a key's whole life (CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE): nothing,
+// where it says too that the key was made elsewhere. openCryptoki 3.8 and ykcs11 2.2 say "always".
+tokens::Claim lifelong(const tokens::Key& key, tokens::Claim claim);
 
 // All that is known of a key; a fact that the token does not give is absent.
 Json key_json(const tokens::Key& key);

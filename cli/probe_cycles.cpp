@@ -90,11 +90,11 @@ bool signs(const SessionPair& pair) {
 
 // One row a type: the key made, and what `work` does with it.
 template <typename Work>
-ProbeRow cycle(const std::string& what, const char* type, std::set<Use> uses,
-               const tokens::OpenToken& token, tokens::SessionObjects& objects, Work work) {
-  return tokens::probe_row(fmt::format("{} with {}", what, type), "take another type of key", [&] {
-    return work(tokens::make_session_pair(token, type, std::move(uses), objects));
-  });
+ProbeRow cycle(const tokens::Probe& probe, const std::string& what, const char* type,
+               std::set<Use> uses, Work work) {
+  return tokens::probe_row(
+      probe, fmt::format("{} with {}", what, type), "take another type of key",
+      [&] { return work(tokens::make_session_pair(probe, type, std::move(uses))); });
 }
 
 // A user's key, encrypted to an agent and opened by it.
@@ -116,13 +116,12 @@ void check_probe_goal(const std::string& goal) {
                  : "cycles are sign, csr, cms-decrypt, kra and backup");
 }
 
-std::vector<ProbeRow> probe_cycle(const std::string& goal, const tokens::OpenToken& token,
-                                  tokens::SessionObjects& objects) {
+std::vector<ProbeRow> probe_cycle(const std::string& goal, const tokens::Probe& probe) {
   std::vector<ProbeRow> rows;
   const auto add = [&](const std::string& what, const char* type, std::set<Use> uses, auto work) {
-    rows.push_back(cycle(what, type, std::move(uses), token, objects, work));
+    rows.push_back(cycle(probe, what, type, std::move(uses), work));
   };
-  if (goal == "backup") return tokens::probe_backup(token, objects);
+  if (goal == "backup") return tokens::probe_backup(probe);
   if (goal == "sign") {
     for (const char* type : {"rsa:2048", "ec:p256", "ec:p384", "ed25519"})
       add("a verified signature", type, {Use::sign}, signs);
@@ -132,7 +131,7 @@ std::vector<ProbeRow> probe_cycle(const std::string& goal, const tokens::OpenTok
     add("a verified request by a key that decrypts", "rsa:2048", {Use::decrypt},
         [&](const SessionPair& pair) {
           return makes_request(
-              {pair.key, tokens::remote_key(token, pair.key, tokens::Signing::own_request)});
+              {pair.key, tokens::remote_key(probe.token, pair.key, tokens::Signing::own_request)});
         });
   } else {
     const bool kra = goal == "kra";

@@ -10,7 +10,6 @@ namespace hsmith::cli {
 
 // "sign", "csr", "cms-decrypt", "kra", "backup". Throws usage with the nearest one.
 void check_probe_goal(const std::string& goal);
-std::vector<tokens::ProbeRow> probe_cycle(const std::string& goal, const tokens::OpenToken& token,
-                                          tokens::SessionObjects& objects);
+std::vector<tokens::ProbeRow> probe_cycle(const std::string& goal, const tokens::Probe& probe);
 
 }  // namespace hsmith::cli

@@ -47,14 +47,16 @@ tokens::Proof describe(const tokens::OpenToken& token, const tokens::Key& key, E
 bool answers_by_signature(const tokens::Key& key) { return key.sign != false; }
 
 tokens::Bundle prove_here(const tokens::OpenToken& token, const tokens::Key& key,
-                          ByteView challenge) {
+                          ByteView challenge, const tokens::Say& say) {
   const ossl::PKey half = tokens::public_key_of(token, key);
   tokens::Proof proof = describe(token, key, half.get());
   proof.attestation = tokens::attestation_of(tokens::take_inventory(token), half.get());
   tokens::SessionObjects objects(token);
   proof.objects = objects.count_before();
-  proof.attacks = tokens::attack_key(token, key, half.get(), objects);
+  proof.attacks = tokens::attack_key({token, key, half.get(), objects, say});
+  say("the clearing away of what the attacks made");
   objects.finish();
+  say("the answer to the challenge");
   tokens::Bundle bundle;
   bundle.report = tokens::report_text(proof);
   bundle.opened = !answers_by_signature(key);
@@ -70,9 +72,9 @@ template <typename Work>
 std::string with_key_in_child(Context& context, const std::string& name, const std::string& doing,
                               Work work) {
   const tokens::Selector selector = tokens::parse_selector(name);
-  const Json result =
-      in_token_child(context, &selector, doing, [&](const tokens::OpenToken& token) {
-        return Json(std::string(work(token, tokens::find_one(token, selector))));
+  const Json result = in_token_child(
+      context, &selector, doing, [&](const tokens::OpenToken& token, const tokens::Say& say) {
+        return Json(std::string(work(token, tokens::find_one(token, selector), say)));
       });
   return std::string(result);
 }
@@ -86,18 +88,20 @@ Bytes witnessed_bytes(const tokens::Bundle& bundle, ByteView challenge) {
 }  // namespace
 
 void check_provable(Context& context, const std::string& key) {
-  with_key_in_child(context, key, "prove " + quoted(key),
-                    [](const tokens::OpenToken& token, const tokens::Key& found) {
-                      tokens::public_key_of(token, found);
-                      return std::string();
-                    });
+  with_key_in_child(
+      context, key, "prove " + quoted(key),
+      [](const tokens::OpenToken& token, const tokens::Key& found, const tokens::Say&) {
+        tokens::public_key_of(token, found);
+        return std::string();
+      });
 }
 
 tokens::Bundle prove_on_token(Context& context, const std::string& key, ByteView challenge) {
   const std::string doing = "prove " + quoted(key);
   const std::string text = with_key_in_child(
-      context, key, doing, [&](const tokens::OpenToken& token, const tokens::Key& found) {
-        return tokens::bundle_text(prove_here(token, found, challenge));
+      context, key, doing,
+      [&](const tokens::OpenToken& token, const tokens::Key& found, const tokens::Say& say) {
+        return tokens::bundle_text(prove_here(token, found, challenge, say));
       });
   return tokens::parse_bundle(text, "the new bundle");
 }
@@ -107,7 +111,7 @@ void add_witness(Context& context, const std::string& key, ByteView challenge,
   const tokens::Proof proof = tokens::parse_report(bundle.report, "the new report");
   const std::string text = with_key_in_child(
       context, key, "have " + quoted(key) + " sign as a witness",
-      [&](const tokens::OpenToken& token, const tokens::Key& found) {
+      [&](const tokens::OpenToken& token, const tokens::Key& found, const tokens::Say&) {
         const auto remote = tokens::remote_key(token, found);
         tokens::Bundle witnessed = bundle;
         witnessed.witness = {ossl::spki_of(remote->public_key()),

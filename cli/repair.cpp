@@ -324,6 +324,8 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   if (operation == "ca init") return repair_authority(token, entry, context);
   if (operation == "ca renew") return repair_renewal(token, entry, context);
   if (operation == "ca exchange-cert" && made_key) return repair_generation(token, entry, context);
+  if (fact(entry, "class") == "secret")
+    return {true, "nothing is half done: a secret key is one object, changed or not"};
   if (operation == "key rename") return repair_rename(token, entry);
   if (operation == "key delete" || operation == "request cancel" ||
       (operation == "cert retire" && deleted_key))

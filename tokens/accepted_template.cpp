@@ -37,6 +37,12 @@ struct Place {
   CK_ATTRIBUTE_TYPE type;
 };
 
+// An attribute that the token does not take: at all, or only where another one is, too.
+struct Culprit {
+  Place place;
+  std::optional<Place> beside = {};
+};
+
 std::vector<Place> optional_places(std::span<const Template> templates) {
   std::vector<Place> places;
   for (std::size_t i = 0; i < templates.size(); ++i) {
@@ -45,6 +51,12 @@ std::vector<Place> optional_places(std::span<const Template> templates) {
     }
   }
   return places;
+}
+
+std::string name_of(const Culprit& culprit) {
+  const std::string name = pkcs11::attribute_name(culprit.place.type);
+  if (!culprit.beside) return name;
+  return fmt::format("{} together with {}", name, pkcs11::attribute_name(culprit.beside->type));
 }
 
 std::vector<Template> without(std::vector<Template> templates, std::span<const Place> places) {
@@ -70,9 +82,9 @@ class Search {
     }
   }
 
-  // Empty when no attribute is to blame alone. Those that protect nothing come first: the others
-  // may be needed for each other (a wrapping key's CKA_UNWRAP_TEMPLATE asks for some).
-  std::vector<Place> culprits() {
+  // Empty when it cannot be found out. Those that protect nothing come first: the others may be
+  // needed for each other (a wrapping key's CKA_UNWRAP_TEMPLATE asks for some).
+  std::vector<Culprit> culprits() {
     std::vector<Place> harmless = optional_places(templates_);
     std::vector<Place> needed;
     std::erase_if(harmless, [&](const Place& place) {
@@ -86,25 +98,51 @@ class Search {
   }
 
  private:
+  // The number of the first of `rest` with which it is not taken: what `accepts_first` says of
+  // `count` is false, of 0 it is true.
+  static std::size_t first_refused(std::size_t count,
+                                   const std::function<bool(std::size_t)>& accepts_first) {
+    std::size_t good = 0;
+    std::size_t bad = count;
+    while (bad - good > 1) {
+      const std::size_t middle = (good + bad) / 2;
+      (accepts_first(middle) ? good : bad) = middle;
+    }
+    return good;
+  }
+
   // Those of `rest` that are not taken beside `always`, which is.
-  std::vector<Place> culprits_in(std::vector<Place> rest, const std::vector<Place>& always) {
+  std::vector<Culprit> culprits_in(std::vector<Place> rest, const std::vector<Place>& always) {
     const auto accepts_first = [&](std::size_t count) {
-      std::vector<Place> kept = always;
-      kept.insert(kept.end(), rest.begin(), rest.begin() + static_cast<ptrdiff_t>(count));
-      return accepts(kept);
+      return accepts(together(always, std::span(rest).first(count)));
     };
-    std::vector<Place> found;
+    std::vector<Culprit> found;
     while (!accepts_first(rest.size())) {
-      std::size_t good = 0;
-      std::size_t bad = rest.size();
-      while (bad - good > 1) {
-        const std::size_t middle = (good + bad) / 2;
-        (accepts_first(middle) ? good : bad) = middle;
-      }
-      found.push_back(rest[good]);
-      rest.erase(rest.begin() + static_cast<ptrdiff_t>(good));
+      const std::size_t at = first_refused(rest.size(), accepts_first);
+      found.push_back(culprit_of(rest, at, always));
+      const Place& gone = found.back().place;
+      std::erase_if(
+          rest, [&](const Place& one) { return one.index == gone.index && one.type == gone.type; });
     }
     return found;
+  }
+
+  // `rest[at]`, which is not taken beside those before it: alone, or because of one of them. Of two
+  // the one that protects nothing is to blame.
+  Culprit culprit_of(const std::vector<Place>& rest, std::size_t at,
+                     const std::vector<Place>& always) {
+    const std::vector<Place> with_it = together(always, std::span(rest).subspan(at, 1));
+    if (!accepts(with_it)) return {rest[at]};
+    const Place other = rest[first_refused(at, [&](std::size_t count) {
+      return accepts(together(with_it, std::span(rest).first(count)));
+    })];
+    const bool other_goes = contains(kHarmless, other.type) && !contains(kHarmless, rest[at].type);
+    return other_goes ? Culprit{other, rest[at]} : Culprit{rest[at], other};
+  }
+
+  static std::vector<Place> together(std::vector<Place> some, std::span<const Place> more) {
+    some.insert(some.end(), more.begin(), more.end());
+    return some;
   }
 
   // With none of the optional attributes but these.
@@ -145,11 +183,13 @@ Accepted make_as_accepted(const OpenToken& token, std::vector<Template> template
     if (!is_template_refusal(error)) throw;
     refused = error;
   }
-  const std::vector<Place> culprits = Search(token, templates, make).culprits();
+  const std::vector<Culprit> culprits = Search(token, templates, make).culprits();
   std::vector<std::string> names;
-  for (const Place& culprit : culprits) {
-    names.push_back(pkcs11::attribute_name(culprit.type));
-    if (contains(kHarmless, culprit.type)) continue;
+  std::vector<Place> left_out;
+  for (const Culprit& culprit : culprits) {
+    names.push_back(name_of(culprit));
+    left_out.push_back(culprit.place);
+    if (contains(kHarmless, culprit.place.type)) continue;
     throw Error(Kind::unsupported,
                 fmt::format("the token does not take {}, without which the key would not be what "
                             "was asked for: {}",
@@ -157,9 +197,12 @@ Accepted make_as_accepted(const OpenToken& token, std::vector<Template> template
         .ckr(refused->ckr())
         .hint("what it can do: hsmith token info");
   }
-  if (culprits.empty()) throw *refused;
+  if (culprits.empty()) {
+    throw std::move(*refused).hint(
+        "which attribute it is could not be found out: none is to blame alone");
+  }
   clean();
-  return {make(*token.session, without(templates, culprits)),
+  return {make(*token.session, without(templates, left_out)),
           {fmt::format("the token does not take {}; the key was made without it",
                        fmt::join(names, ", "))}};
 }

@@ -29,7 +29,8 @@ struct Accepted {
 // CKR_ATTRIBUTE_VALUE_INVALID or CKR_TEMPLATE_INCONSISTENT, session objects tell which attributes
 // it does not take. Those that protect nothing are left out, after `clean` took away what the first
 // try left behind; for one that protects the key, or that the key needs, it throws unsupported with
-// its name.
+// its name. Of two that are only refused together both are named, and one that protects nothing is
+// left out. Where no attribute is found it throws the token's answer.
 Accepted make_as_accepted(const OpenToken& token, std::vector<pkcs11::Template> templates,
                           const MakeObjects& make, const std::function<void()>& clean);
 

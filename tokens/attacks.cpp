@@ -8,19 +8,12 @@
 #include "pkcs11/names.h"
 #include "src/base/error.h"
 #include "src/ossl/algorithms.h"
+#include "tokens/came_out.h"
 
 namespace hsmith::tokens {
 namespace {
 
-// Codes that say that the key must not be read, wrapped, copied or changed so. A code about the
-// mechanism, the template or the device says nothing about the key.
-bool is_about_key(const std::string& ckr) {
-  static constexpr std::array kCodes{
-      "CKR_ATTRIBUTE_SENSITIVE",     "CKR_ATTRIBUTE_READ_ONLY",   "CKR_ATTRIBUTE_TYPE_INVALID",
-      "CKR_ATTRIBUTE_VALUE_INVALID", "CKR_ACTION_PROHIBITED",     "CKR_KEY_UNEXTRACTABLE",
-      "CKR_KEY_NOT_WRAPPABLE",       "CKR_TEMPLATE_INCONSISTENT", "CKR_KEY_FUNCTION_NOT_PERMITTED"};
-  return std::find(kCodes.begin(), kCodes.end(), ckr) != kCodes.end();
-}
+using pkcs11::Template;
 
 // NSS 3.87 does not always tell a key's type: the public half does.
 bool is_rsa_key(const Key& key, EVP_PKEY* public_half) {
@@ -37,16 +30,41 @@ std::span<const CK_ATTRIBUTE_TYPE> secret_attributes(const Key& key, EVP_PKEY* p
   return kValue;
 }
 
-Attack read_attack(const OpenToken& token, const Key& key, CK_ATTRIBUTE_TYPE type) {
+Attack read_attack(const Target& target, CK_ATTRIBUTE_TYPE type) {
   const std::string name = pkcs11::attribute_name(type);
+  target.say("read " + name);
   try {
-    const Secret value = token.session->read_secret(key.handle, type);
+    const Secret value = target.token.session->read_secret(target.key.handle, type);
     if (value.empty())
       return {"read", name, AttackResult::refused, "", "the token says yes and gives nothing"};
-    return {"read", name, AttackResult::worked, "", fmt::format("{} bytes came out", value.size())};
+    const std::string came = fmt::format("{} bytes came out", value.size());
+    switch (attribute_came_out(type, value.reveal(), target.public_half)) {
+      case CameOut::the_key:
+        return {"read", name, AttackResult::worked, "", came + "; they are of the private key"};
+      case CameOut::something_else:
+        return {"read", name, AttackResult::rubbish, "", came + ", which are not of this key"};
+      default:
+        return {"read", name, AttackResult::worked, "", came};
+    }
   } catch (const Error& error) {
     return failed_attack("read", name, error);
   }
+}
+
+// A copy of the key as it is; nullopt with the token's answer where it makes none.
+std::optional<CK_OBJECT_HANDLE> plain_copy(const Target& target, std::string& ckr) {
+  target.say("copy");
+  try {
+    return target.objects.keep(
+        target.token.session->copy(target.key.handle, Template().set_bool(CKA_TOKEN, false)));
+  } catch (const Error& error) {
+    ckr = failed_attack("copy", "", error).ckr;
+    return std::nullopt;
+  }
+}
+
+void append(std::vector<Attack>& all, std::vector<Attack> more) {
+  for (Attack& one : more) all.push_back(std::move(one));
 }
 
 }  // namespace
@@ -57,6 +75,8 @@ const char* result_name(AttackResult result) {
       return "refused";
     case AttackResult::worked:
       return "worked";
+    case AttackResult::rubbish:
+      return "rubbish";
     default:
       return "not_tested";
   }
@@ -68,19 +88,35 @@ Attack failed_attack(const std::string& kind, const std::string& with, const Err
   return {kind, with, refused ? AttackResult::refused : AttackResult::not_tested, error.ckr(), ""};
 }
 
-std::vector<Attack> read_attacks(const OpenToken& token, const Key& key, EVP_PKEY* public_half) {
+std::vector<Attack> read_attacks(const Target& target) {
   std::vector<Attack> attacks;
-  for (const CK_ATTRIBUTE_TYPE type : secret_attributes(key, public_half))
-    attacks.push_back(read_attack(token, key, type));
+  for (const CK_ATTRIBUTE_TYPE type : secret_attributes(target.key, target.public_half))
+    attacks.push_back(read_attack(target, type));
   return attacks;
 }
 
-std::vector<Attack> attack_key(const OpenToken& token, const Key& key, EVP_PKEY* public_half,
-                               SessionObjects& objects) {
-  std::vector<Attack> all = read_attacks(token, key, public_half);
-  for (Attack& one : wrap_attacks(token, key, public_half, objects)) all.push_back(std::move(one));
-  for (Attack& one : copy_attacks(token, key, public_half, objects)) all.push_back(std::move(one));
+std::vector<Attack> attack_key(const Target& target) {
+  std::vector<Attack> all = read_attacks(target);
+  append(all, wrap_attacks(target));
+  std::string ckr;
+  const auto copy = plain_copy(target, ckr);
+  append(all, change_attacks(target, copy, ckr));
   return all;
+}
+
+std::vector<Attack> attack_session_key(const Target& target) {
+  std::vector<Attack> all = read_attacks(target);
+  append(all, wrap_attacks(target));
+  append(all, change_attacks(target, target.key.handle, ""));
+  return all;
+}
+
+bool is_about_key(const std::string& ckr) {
+  static constexpr std::array kCodes{
+      "CKR_ATTRIBUTE_SENSITIVE",     "CKR_ATTRIBUTE_READ_ONLY",   "CKR_ATTRIBUTE_TYPE_INVALID",
+      "CKR_ATTRIBUTE_VALUE_INVALID", "CKR_ACTION_PROHIBITED",     "CKR_KEY_UNEXTRACTABLE",
+      "CKR_KEY_NOT_WRAPPABLE",       "CKR_TEMPLATE_INCONSISTENT", "CKR_KEY_FUNCTION_NOT_PERMITTED"};
+  return std::find(kCodes.begin(), kCodes.end(), ckr) != kCodes.end();
 }
 
 }  // namespace hsmith::tokens

@@ -9,6 +9,7 @@
 #include "tokens/accepted_template.h"
 #include "tokens/import.h"
 #include "tokens/made_key.h"
+#include "tokens/session_objects.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::tokens {
@@ -52,12 +53,6 @@ Key unwrap_copy(const OpenToken& token, const Key& wrapping_key, const KeyWrap& 
   return copy;
 }
 
-OpenToken with_new_session(const OpenToken& token) {
-  OpenToken other = token;
-  other.session = pkcs11::Session::open(token.module, token.slot, pkcs11::Access::read_write);
-  return other;
-}
-
 // By a copy that may sign, whatever the key is for: it is gone when its session ends.
 Bytes signature_by_copy(const OpenToken& token, const Key& wrapping_key, const KeyWrap& wrap,
                         const BackedUpKey& key, ByteView to_sign) {
@@ -68,7 +63,6 @@ Bytes signature_by_copy(const OpenToken& token, const Key& wrapping_key, const K
   const ossl::Scheme scheme = ossl::choose_scheme(key.public_key.get(), "", "");
   const Bytes signature =
       remote_key(trial, copy)->sign(scheme, ossl::digest(*scheme.digest, to_sign));
-  trial.session->close();
   return signature;
 }
 
@@ -185,7 +179,6 @@ std::optional<Error> backup_problem(const OpenToken& token, const Key& wrapping_
   } else if (!holds_private_half(trial, copy, key.public_key.get())) {
     problem = Error(Kind::mismatch, "what it holds is another key than its public key says");
   }
-  trial.session->close();
   return problem;
 }
 

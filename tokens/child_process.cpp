@@ -8,12 +8,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/text.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -21,6 +23,36 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLargestReport = 1u << 20;
+
+// One line that a child wrote last, in memory that its parent sees when it is gone.
+class LastWords {
+ public:
+  LastWords() {
+    void* memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED) text_ = static_cast<char*>(memory);
+  }
+  ~LastWords() {
+    if (text_ != nullptr) munmap(text_, kSize);
+  }
+  LastWords(const LastWords&) = delete;
+  LastWords& operator=(const LastWords&) = delete;
+
+  void say(std::string_view what) {
+    if (text_ == nullptr) return;
+    const std::size_t size = std::min(what.size(), kSize - 1);
+    std::memcpy(text_, what.data(), size);
+    text_[size] = '\0';
+  }
+  // ", in: …", or nothing where nothing was said. A module that goes wild may have written it.
+  std::string said() const {
+    if (text_ == nullptr || text_[0] == '\0') return "";
+    return fmt::format(", in: {}", printable({text_, strnlen(text_, kSize)}));
+  }
+
+ private:
+  static constexpr std::size_t kSize = 512;
+  char* text_ = nullptr;
+};
 
 // What crosses the pipe: one JSON object, the result or the error.
 std::string report_of(const std::function<std::string()>& work) {
@@ -73,12 +105,13 @@ bool read_report(const Descriptor& pipe, std::chrono::milliseconds limit, std::s
   return false;
 }
 
-std::string result_in(const std::string& text, const std::string& doing) {
+std::string result_in(const std::string& text, const std::string& doing, const LastWords& last) {
   json report;
   try {
     report = json::parse(text);
   } catch (const json::exception&) {
-    throw Error(Kind::token_failed, fmt::format("{}: the module ended the process", doing));
+    throw Error(Kind::token_failed,
+                fmt::format("{}: the module ended the process{}", doing, last.said()));
   }
   if (report.contains("result")) return report["result"].get<std::string>();
   throw Error(static_cast<Kind>(report["kind"].get<int>()), report["message"].get<std::string>())
@@ -90,6 +123,11 @@ std::string result_in(const std::string& text, const std::string& doing) {
 
 std::string run_in_child(const std::string& doing, std::chrono::milliseconds limit,
                          const std::function<std::string()>& work) {
+  return run_in_child(doing, limit, [&](const Say&) { return work(); });
+}
+
+std::string run_in_child(const std::string& doing, std::chrono::milliseconds limit,
+                         const std::function<std::string(const Say& say)>& work) {
   const auto fail = [&](int error) {
     throw Error(Kind::io, fmt::format("{}: {}", doing, std::strerror(error)));
   };
@@ -97,9 +135,13 @@ std::string run_in_child(const std::string& doing, std::chrono::milliseconds lim
   if (pipe2(ends, O_CLOEXEC) != 0) fail(errno);
   const Descriptor reading(ends[0]);
   Descriptor writing(ends[1]);
+  LastWords last;
   const pid_t child = fork();
   if (child < 0) fail(errno);
-  if (child == 0) be_the_child(work, writing.get());
+  if (child == 0) {
+    const Say say = [&](std::string_view what) { last.say(what); };
+    be_the_child([&] { return work(say); }, writing.get());
+  }
   writing = Descriptor();
   std::string text;
   const bool in_time = read_report(reading, limit, text);
@@ -109,13 +151,14 @@ std::string run_in_child(const std::string& doing, std::chrono::milliseconds lim
   }
   if (!in_time) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
-    throw Error(Kind::token_failed, fmt::format("{}: it did not end within {} s", doing, seconds));
+    throw Error(Kind::token_failed,
+                fmt::format("{}: it did not end within {} s{}", doing, seconds, last.said()));
   }
   if (WIFSIGNALED(status)) {
-    throw Error(Kind::token_failed,
-                fmt::format("{}: it crashed ({})", doing, strsignal(WTERMSIG(status))));
+    throw Error(Kind::token_failed, fmt::format("{}: it crashed ({}){}", doing,
+                                                strsignal(WTERMSIG(status)), last.said()));
   }
-  return result_in(text, doing);
+  return result_in(text, doing, last);
 }
 
 }  // namespace hsmith::tokens

@@ -18,6 +18,7 @@ using x509::Severity;
 constexpr AuditRule kRules[] = {
     {"exportable", Severity::error,
      "the key can leave the token, by an attempt or by its own word"},
+    {"for_backup", Severity::warning, "the key leaves wrapped under a trusted key, and only so"},
     {"not_claimed", Severity::warning, "no attempt could be made, and the token claims nothing"},
     {"not_born_here", Severity::error, "the token says that the key was made elsewhere"},
     {"several_purposes", Severity::warning, "the key signs, decrypts or agrees: more than one"},
@@ -37,12 +38,13 @@ struct Look {
   const LinkSurvey& links;
   std::time_t time;
   SessionObjects& objects;
+  const Say& say;
 };
 
 void find_ways_out(const Look& look, EVP_PKEY* half, const KeyClaims& claims, AuditedKey& audited) {
   Proof proof;
   proof.attributes = claims;
-  proof.attacks = attack_key(look.token, audited.key, half, look.objects);
+  proof.attacks = attack_key({look.token, audited.key, half, look.objects, look.say});
   const std::string way = way_out(proof);
   const std::vector<Fact> facts = facts_of(proof);
   const auto state = [&](std::string_view name) {
@@ -53,7 +55,7 @@ void find_ways_out(const Look& look, EVP_PKEY* half, const KeyClaims& claims, Au
   const bool claimed = claim_named(claims, "extractable") == false;
   if (!way.empty()) {
     audited.stays_inside = FactState::refuted;
-    audited.findings.push_back({"exportable", way});
+    audited.findings.push_back({leaves_for_backups_only(proof) ? "for_backup" : "exportable", way});
   } else if (read == FactState::tested && wrapped == FactState::tested) {
     audited.stays_inside = FactState::tested;
   } else if (claimed) {
@@ -186,7 +188,7 @@ AuditedKey audit_key(const Look& look, const Key& key) {
 
 std::span<const AuditRule> audit_rules() { return kRules; }
 
-std::vector<AuditedKey> audit_keys(const OpenToken& token, std::time_t time) {
+std::vector<AuditedKey> audit_keys(const OpenToken& token, std::time_t time, const Say& say) {
   const Inventory inventory = take_inventory(token);
   if (!inventory.broken.empty()) {
     throw Error(Kind::token_failed,
@@ -198,7 +200,10 @@ std::vector<AuditedKey> audit_keys(const OpenToken& token, std::time_t time) {
   for (const auto* keys : {&inventory.private_keys, &inventory.secret_keys}) {
     for (const Key& key : *keys) {
       SessionObjects objects(token);
-      all.push_back(audit_key({token, inventory, links, time, objects}, key));
+      const Say say_of_key = [&](std::string_view what) {
+        say(fmt::format("{} on {}", what, key.uri));
+      };
+      all.push_back(audit_key({token, inventory, links, time, objects, say_of_key}, key));
       objects.finish();
     }
   }

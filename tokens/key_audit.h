@@ -31,8 +31,9 @@ struct AuditedKey {
   std::vector<AuditFinding> findings;
 };
 
-// Looks at every private and secret key, and attacks each (attacks.h). Nothing is left on the
-// token. Certificates are judged at `time`. Throws token_failed when an object cannot be read.
-std::vector<AuditedKey> audit_keys(const OpenToken& token, std::time_t time);
+// Looks at every private and secret key, and attacks each (attacks.h), which is said before it is
+// done. Nothing is left on the token. Certificates are judged at `time`. Throws token_failed when
+// an object cannot be read.
+std::vector<AuditedKey> audit_keys(const OpenToken& token, std::time_t time, const Say& say);
 
 }  // namespace hsmith::tokens

@@ -208,6 +208,7 @@ void check_free(const OpenToken& token, const std::string& label, ByteView id) {
 
 KeyObjects objects_of(const Inventory& inventory, const Key& key) {
   KeyObjects objects{key, {}, {}};
+  if (key.object_class == CKO_SECRET_KEY) return objects;  // nothing goes with it
   ossl::PKey half;
   try {
     half = public_key_of(inventory, key);
@@ -253,7 +254,7 @@ std::vector<Part> parts_of(const KeyObjects& objects) {
     parts.back().identity.set(CKA_VALUE, certificate.der);
   }
   for (const Key& key : objects.public_keys) add(CKO_PUBLIC_KEY, key);
-  add(CKO_PRIVATE_KEY, objects.private_key);
+  add(objects.private_key.object_class, objects.private_key);
   return parts;
 }
 
@@ -273,6 +274,14 @@ void set_label(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::strin
 }
 
 void check_can_delete(const OpenToken& token, const Key& key) {
+  static constexpr CK_ATTRIBUTE_TYPE kDestroyable[] = {CKA_DESTROYABLE};
+  const auto is = while_doing("delete " + key.uri,
+                              [&] { return token.session->get(key.handle, kDestroyable); });
+  if (is.flag(CKA_DESTROYABLE) == false) {
+    throw Error(Kind::refused,
+                fmt::format("delete {}: it was made so that nobody can delete it", key.uri))
+        .hint("it goes only with all else on its token: hsmith token init --erase");
+  }
   if (!quirks_of(token.info).keeps_keys) return;
   throw Error(
       Kind::unsupported,
@@ -283,6 +292,14 @@ void check_can_delete(const OpenToken& token, const Key& key) {
 }
 
 void check_can_rename(const OpenToken& token, const Key& key) {
+  static constexpr CK_ATTRIBUTE_TYPE kModifiable[] = {CKA_MODIFIABLE};
+  const auto is =
+      while_doing("rename " + key.uri, [&] { return token.session->get(key.handle, kModifiable); });
+  if (key.object_class == CKO_SECRET_KEY && is.flag(CKA_MODIFIABLE) == false) {
+    throw Error(Kind::refused,
+                fmt::format("rename {}: it was made so that nobody can change it", key.uri))
+        .hint("name it by its id: id:" + hex(key.id));
+  }
   if (!quirks_of(token.info).fixed_labels) return;
   throw Error(
       Kind::unsupported,

@@ -5,10 +5,12 @@
 #include <openssl/rsa.h>
 
 #include "pkcs11/names.h"
+#include "src/base/text.h"
 #include "src/ossl/check.h"
-#include "src/recovery/private_key.h"
 #include "tokens/attacks.h"
+#include "tokens/backup.h"
 #include "tokens/hash_mechanism.h"
+#include "tokens/import.h"
 #include "tokens/proof.h"
 #include "tokens/reading.h"
 #include "tokens/token_key.h"
@@ -28,6 +30,15 @@ Bytes random_bytes(std::size_t size) {
 
 Template for_session(Template attributes) {
   return attributes.leave_out(CKA_TOKEN).set_bool(CKA_TOKEN, false);
+}
+
+KeySpec session_spec(const char* type, std::set<Use> uses) {
+  KeySpec spec;
+  spec.type = &ossl::key_type_named(type);
+  spec.uses = std::move(uses);
+  spec.label = "hsmith probe";
+  spec.id = random_bytes(16);
+  return spec;
 }
 
 bool signs(const SessionPair& pair, const char* scheme) {
@@ -65,17 +76,19 @@ Mechanism decryption_mechanism(const ossl::RsaEncryption& how) {
 }
 
 // What the token does by itself; where it does not, whether hsmith gets there with bare RSA.
-ProbeRow decryption_row(const OpenToken& token, const SessionPair& pair, const std::string& what,
+ProbeRow decryption_row(const Probe& probe, const SessionPair& pair, const std::string& what,
                         const ossl::RsaEncryption& how) {
   const Bytes plain = random_bytes(32);
   const Bytes ciphertext = encrypted(pair.remote->public_key(), how, plain);
-  ProbeRow row = probe_row(what, "", [&] {
-    token.session->begin_decrypt(decryption_mechanism(how), pair.key.handle);
-    return equal(token.session->decrypt(ciphertext, {}).reveal(), plain);
+  ProbeRow row = probe_row(probe, what, "", [&] {
+    const pkcs11::Session& session = *probe.token.session;
+    session.begin_decrypt(decryption_mechanism(how), pair.key.handle);
+    return equal(session.decrypt(ciphertext, {}).reveal(), plain);
   });
   if (row.state == ProbeState::works) return row;
-  const ProbeRow instead = probe_row(
-      what, "", [&] { return equal(pair.remote->decrypt(how, ciphertext).reveal(), plain); });
+  const ProbeRow instead = probe_row(probe, what, "", [&] {
+    return equal(pair.remote->decrypt(how, ciphertext).reveal(), plain);
+  });
   row.fallback = instead.state == ProbeState::works ? "bare RSA; hsmith undoes the padding"
                                                     : "such messages cannot be opened";
   return row;
@@ -103,57 +116,61 @@ bool agrees(const SessionPair& pair) {
 }
 
 // The generation of a pair as a row; the pair, where there is one.
-std::optional<SessionPair> generated(const OpenToken& token, const char* type, std::set<Use> uses,
-                                     SessionObjects& objects, std::vector<ProbeRow>& rows) {
+std::optional<SessionPair> generated(const Probe& probe, const char* type, std::set<Use> uses,
+                                     std::vector<ProbeRow>& rows) {
   std::optional<SessionPair> pair;
-  rows.push_back(probe_row(fmt::format("generate {}", type), "take another type of key", [&] {
-    pair = make_session_pair(token, type, std::move(uses), objects);
-    return true;
-  }));
+  rows.push_back(
+      probe_row(probe, fmt::format("generate {}", type), "take another type of key", [&] {
+        pair = make_session_pair(probe, type, std::move(uses));
+        return true;
+      }));
   return pair;
 }
 
-void probe_rsa(const OpenToken& token, SessionObjects& objects, std::vector<ProbeRow>& rows) {
-  const auto pair = generated(token, "rsa:2048", {Use::sign, Use::decrypt}, objects, rows);
+void probe_rsa(const Probe& probe, std::vector<ProbeRow>& rows) {
+  const auto pair = generated(probe, "rsa:2048", {Use::sign, Use::decrypt}, rows);
   if (!pair) return;
-  rows.push_back(probe_row("sign rsa pkcs1 sha256", "no RSA signatures",
+  rows.push_back(probe_row(probe, "sign rsa pkcs1 sha256", "no RSA signatures",
                            [&] { return signs(*pair, "pkcs1"); }));
-  rows.push_back(probe_row("sign rsa pss sha256", "ask for --scheme pkcs1",
+  rows.push_back(probe_row(probe, "sign rsa pss sha256", "ask for --scheme pkcs1",
                            [&] { return signs(*pair, "pss"); }));
   const auto& sha1 = ossl::digest_named("sha1");
   const auto& sha256 = ossl::digest_named("sha256");
-  rows.push_back(decryption_row(token, *pair, "decrypt rsa pkcs1",
+  rows.push_back(decryption_row(probe, *pair, "decrypt rsa pkcs1",
                                 {ossl::RsaPadding::pkcs1, nullptr, nullptr, {}}));
-  rows.push_back(decryption_row(token, *pair, "decrypt rsa oaep sha1",
+  rows.push_back(decryption_row(probe, *pair, "decrypt rsa oaep sha1",
                                 {ossl::RsaPadding::oaep, &sha1, &sha1, {}}));
-  rows.push_back(decryption_row(token, *pair, "decrypt rsa oaep sha256",
+  rows.push_back(decryption_row(probe, *pair, "decrypt rsa oaep sha256",
                                 {ossl::RsaPadding::oaep, &sha256, &sha256, {}}));
   rows.push_back(
-      probe_row("keep rsa keys inside", "keys of this token can leave it: key prove", [&] {
+      probe_row(probe, "keep rsa keys inside", "keys of this token can leave it: key prove", [&] {
         Proof proof;
-        proof.attacks = attack_key(token, pair->key, pair->remote->public_key(), objects);
+        proof.attacks = attack_key(
+            {probe.token, pair->key, pair->remote->public_key(), probe.objects, probe.say});
         return way_out(proof).empty();
       }));
 }
 
-void probe_curves(const OpenToken& token, SessionObjects& objects, std::vector<ProbeRow>& rows) {
+void probe_curves(const Probe& probe, std::vector<ProbeRow>& rows) {
   for (const char* type : {"ec:p256", "ec:p384", "ec:p521"}) {
-    const auto pair = generated(token, type, {Use::sign, Use::derive}, objects, rows);
+    const auto pair = generated(probe, type, {Use::sign, Use::derive}, rows);
     if (!pair) continue;
-    rows.push_back(probe_row(fmt::format("sign {} ecdsa", type), "take an RSA key",
+    rows.push_back(probe_row(probe, fmt::format("sign {} ecdsa", type), "take an RSA key",
                              [&] { return signs(*pair, ""); }));
-    rows.push_back(probe_row(fmt::format("derive {} ecdh", type),
+    rows.push_back(probe_row(probe, fmt::format("derive {} ecdh", type),
                              "messages to this key cannot be opened: take an RSA key",
                              [&] { return agrees(*pair); }));
   }
-  const auto pair = generated(token, "ed25519", {Use::sign}, objects, rows);
+  const auto pair = generated(probe, "ed25519", {Use::sign}, rows);
   if (pair)
-    rows.push_back(probe_row("sign ed25519", "take ec:p256", [&] { return signs(*pair, ""); }));
+    rows.push_back(
+        probe_row(probe, "sign ed25519", "take ec:p256", [&] { return signs(*pair, ""); }));
 }
 
 // By the token's mechanism and back; `detail` says how long the wrapped key is.
-bool wraps_and_unwraps(const OpenToken& token, const Mechanism& mechanism, const WrappingKey& by,
-                       SessionObjects& objects, std::string& detail) {
+bool wraps_and_unwraps(const Probe& probe, const Mechanism& mechanism, const WrappingKey& by,
+                       std::string& detail) {
+  const pkcs11::Session& session = *probe.token.session;
   Template loose;
   loose.set_number(CKA_CLASS, CKO_SECRET_KEY)
       .set_number(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
@@ -162,52 +179,76 @@ bool wraps_and_unwraps(const OpenToken& token, const Mechanism& mechanism, const
       .set_bool(CKA_EXTRACTABLE, true);
   const Bytes value = random_bytes(32);
   Template secret = loose;
-  const CK_OBJECT_HANDLE first = objects.keep(token.session->create(secret.set(CKA_VALUE, value)));
-  const Bytes wrapped = token.session->wrap(mechanism, by.handle, first);
+  const CK_OBJECT_HANDLE first = probe.objects.keep(session.create(secret.set(CKA_VALUE, value)));
+  const Bytes wrapped = session.wrap(mechanism, by.handle, first);
   detail = fmt::format("32 bytes become {}", wrapped.size());
   const CK_OBJECT_HANDLE back =
-      objects.keep(token.session->unwrap(mechanism, by.handle, wrapped, loose));
-  return equal(token.session->read_secret(back, CKA_VALUE).reveal(), value);
+      probe.objects.keep(session.unwrap(mechanism, by.handle, wrapped, loose));
+  return equal(session.read_secret(back, CKA_VALUE).reveal(), value);
 }
 
-// RFC 5649, 4.1.
-Bytes wrapped_here(const Secret& key, ByteView plain) {
-  const std::unique_ptr<EVP_CIPHER_CTX, ossl::Deleter<EVP_CIPHER_CTX_free>> context(
-      EVP_CIPHER_CTX_new());
-  EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  Bytes out(plain.size() + 32);
-  int size = 0;
-  ossl::check(EVP_EncryptInit_ex2(context.get(), EVP_aes_256_wrap_pad(), key.reveal().data(),
-                                  nullptr, nullptr) == 1 &&
-                  EVP_EncryptUpdate(context.get(), out.data(), &size, plain.data(),
-                                    static_cast<int>(plain.size())) == 1,
-              "wrap a key");
-  out.resize(static_cast<std::size_t>(size));
-  return out;
+void probe_wraps(const Probe& probe, std::vector<ProbeRow>& rows) {
+  const WrappingKey by = make_wrapping_key(probe.token, CKK_AES, probe.objects);
+  for (const CK_MECHANISM_TYPE type :
+       {CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP}) {
+    std::string detail;
+    rows.push_back(probe_row(probe, "wrap and unwrap by " + pkcs11::mechanism_name(type),
+                             "another mechanism, or no backups", [&] {
+                               if (by.failure) throw Error(*by.failure);
+                               return wraps_and_unwraps(probe, mechanism_of(*wrapping_by(type)), by,
+                                                        detail);
+                             }));
+    if (rows.back().state == ProbeState::works) rows.back().detail = detail;
+  }
 }
 
-// A private key of ours, wrapped here, unwrapped there as one that must not leave: it signs, and
-// withstands what it must.
-bool restores_protected(const OpenToken& token, const Mechanism& mechanism, const WrappingKey& by,
-                        SessionObjects& objects) {
-  const ossl::PKey ours(
-      ossl::check_ptr(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), "make a key"));
-  Template protection;
-  protection.set_number(CKA_CLASS, CKO_PRIVATE_KEY)
-      .set_number(CKA_KEY_TYPE, CKK_EC)
-      .set_bool(CKA_TOKEN, false)
-      .set_bool(CKA_PRIVATE, true)
-      .set_bool(CKA_SENSITIVE, true)
-      .set_bool(CKA_EXTRACTABLE, false)
-      .set_bool(CKA_SIGN, true);
-  const CK_OBJECT_HANDLE back = objects.keep(token.session->unwrap(
-      mechanism, by.handle, wrapped_here(by.value, recovery::private_key_der(ours.get()).reveal()),
-      protection));
-  const Key key = read_key(token, back, CKO_PRIVATE_KEY);
-  Proof proof;
-  proof.attributes = claims_of(token, back);
-  proof.attacks = attack_key(token, key, ours.get(), objects);
-  return way_out(proof).empty() && holds_private_half(token, key, ours.get());
+// What the security officer makes, but for this session, and not trusted: users may make those.
+Key make_session_wrapping_key(const Probe& probe) {
+  KeySpec spec;
+  spec.type = &ossl::key_type_named("aes:256");
+  spec.label = "hsmith probe";
+  spec.id = random_bytes(16);
+  const WrappingTemplate whole = wrapping_key_template(spec, unwrapping_demands());
+  Template made = for_session(whole.attributes);
+  made.leave_out(CKA_TRUSTED).leave_out(CKA_DESTROYABLE);
+  const CK_OBJECT_HANDLE handle =
+      probe.objects.keep(probe.token.session->generate(generation_mechanism(*spec.type), made));
+  return read_key(probe.token, handle, CKO_SECRET_KEY);
+}
+
+// A pair for this session that can leave it wrapped: under trusted keys only, or under any.
+Key make_session_key_for_backup(const Probe& probe, bool trusted_only) {
+  KeySpec spec = session_spec("ec:p256", {Use::sign});
+  Template private_key = for_session(for_backup(private_key_template(spec)));
+  if (!trusted_only) private_key.leave_out(CKA_WRAP_WITH_TRUSTED);
+  const pkcs11::KeyPair made = probe.token.session->generate_pair(
+      generation_mechanism(*spec.type), for_session(public_key_template(spec)), private_key);
+  probe.objects.keep(made.public_key);
+  probe.objects.keep(made.private_key);
+  return read_key(probe.token, made.private_key, CKO_PRIVATE_KEY);
+}
+
+// As key backup, backup-verify and restore do it, up to the file and the token: they do not prove a
+// key that comes back otherwise than it was.
+bool backs_up(const OpenToken& token, const Key& wrapping_key, const Key& key) {
+  key_wraps(token);  // where it has none there is nothing to try
+  try {
+    const Backup made = make_backup(token, wrapping_key, {key});
+    const Backup read = read_backup(as_bytes(backup_text(made)), "the probe");
+    const KeyWrap wrap = wrap_for(token, wrapping_key, read);
+    return verify_backup_signature(read.keys.front(), backup_to_sign(read)) &&
+           !backup_problem(token, wrapping_key, wrap, read.keys.front());
+  } catch (const Error& error) {
+    if (error.kind() == Kind::unsupported && error.ckr().empty()) return false;
+    throw;
+  }
+}
+
+// The wrapping keys of the security officer's that there are.
+std::vector<Key> trusted_keys(const OpenToken& token) {
+  std::vector<Key> keys = take_inventory(token).secret_keys;
+  std::erase_if(keys, [&](const Key& key) { return !weakness_of(token, key).empty(); });
+  return keys;
 }
 
 }  // namespace
@@ -225,8 +266,9 @@ const char* probe_state_name(ProbeState state) {
   }
 }
 
-ProbeRow probe_row(const std::string& what, const std::string& fallback,
+ProbeRow probe_row(const Probe& probe, const std::string& what, const std::string& fallback,
                    const std::function<bool()>& work) {
+  probe.say(what);
   try {
     if (work()) return {what, ProbeState::works, "", "", ""};
     return {what, ProbeState::wrong, "", fallback, ""};
@@ -237,57 +279,48 @@ ProbeRow probe_row(const std::string& what, const std::string& fallback,
   }
 }
 
-SessionPair make_session_pair(const OpenToken& token, const char* type, std::set<Use> uses,
-                              SessionObjects& objects) {
-  KeySpec spec;
-  spec.type = &ossl::key_type_named(type);
-  spec.uses = std::move(uses);
-  spec.label = "hsmith probe";
-  spec.id = random_bytes(16);
-  const pkcs11::KeyPair made = token.session->generate_pair(
+SessionPair make_session_pair(const Probe& probe, const char* type, std::set<Use> uses) {
+  const KeySpec spec = session_spec(type, std::move(uses));
+  const pkcs11::KeyPair made = probe.token.session->generate_pair(
       generation_mechanism(*spec.type), for_session(public_key_template(spec)),
       for_session(private_key_template(spec)));
-  objects.keep(made.public_key);
-  objects.keep(made.private_key);
-  SessionPair pair{read_key(token, made.private_key, CKO_PRIVATE_KEY), nullptr};
-  pair.remote = remote_key(token, pair.key);
+  probe.objects.keep(made.public_key);
+  probe.objects.keep(made.private_key);
+  SessionPair pair{read_key(probe.token, made.private_key, CKO_PRIVATE_KEY), nullptr};
+  pair.remote = remote_key(probe.token, pair.key);
   return pair;
 }
 
-ProbeRow probe_session_keys(const OpenToken& token, SessionObjects& objects) {
-  return probe_row("session keys", "nothing more can be tried without leaving keys on the token",
-                   [&] {
-                     make_ordinary_key(token, objects);
+ProbeRow probe_session_keys(const Probe& probe) {
+  return probe_row(probe, "session keys",
+                   "nothing more can be tried without leaving keys on the token", [&] {
+                     make_ordinary_key(probe.token, probe.objects);
                      return true;
                    });
 }
 
-std::vector<ProbeRow> probe_matrix(const OpenToken& token, SessionObjects& objects) {
+std::vector<ProbeRow> probe_matrix(const Probe& probe) {
   std::vector<ProbeRow> rows;
-  probe_rsa(token, objects, rows);
-  probe_curves(token, objects, rows);
-  for (ProbeRow& row : probe_backup(token, objects)) rows.push_back(std::move(row));
+  probe_rsa(probe, rows);
+  probe_curves(probe, rows);
+  probe_wraps(probe, rows);
+  for (ProbeRow& row : probe_backup(probe)) rows.push_back(std::move(row));
   return rows;
 }
 
-std::vector<ProbeRow> probe_backup(const OpenToken& token, SessionObjects& objects) {
+std::vector<ProbeRow> probe_backup(const Probe& probe) {
+  constexpr const char* kNone = "no backups: what came back would not be protected";
   std::vector<ProbeRow> rows;
-  const WrappingKey by = make_wrapping_key(token, CKK_AES, objects);
-  for (const CK_MECHANISM_TYPE type :
-       {CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP}) {
-    const Mechanism mechanism = mechanism_of(*wrapping_by(type));
-    const std::string name = pkcs11::mechanism_name(type);
-    std::string detail;
-    rows.push_back(probe_row("wrap and unwrap by " + name, "another mechanism, or no backups", [&] {
-      if (by.failure) throw Error(*by.failure);
-      return wraps_and_unwraps(token, mechanism, by, objects, detail);
-    }));
-    rows.back().detail = rows.back().state == ProbeState::works ? detail : "";
-    if (rows.back().state != ProbeState::works || type == CKM_AES_KEY_WRAP || by.value.empty())
-      continue;
-    rows.push_back(probe_row("restore a protected key by " + name,
-                             "no restoring on this token: what it unwraps could leave it",
-                             [&] { return restores_protected(token, mechanism, by, objects); }));
+  rows.push_back(probe_row(probe, "back up and restore under a session key", kNone, [&] {
+    const Key wrapping_key = make_session_wrapping_key(probe);
+    return backs_up(probe.token, wrapping_key, make_session_key_for_backup(probe, false));
+  }));
+  for (const Key& trusted : trusted_keys(probe.token)) {
+    rows.push_back(probe_row(
+        probe, fmt::format("back up and restore under {}", quoted(trusted.label)), kNone, [&] {
+          prove_backup_protection(probe.token, trusted, session_spec("ec:p256", {Use::sign}));
+          return backs_up(probe.token, trusted, make_session_key_for_backup(probe, true));
+        }));
   }
   return rows;
 }

@@ -7,6 +7,7 @@
 
 #include "src/base/error.h"
 #include "src/ossl/remote_key.h"
+#include "tokens/child_process.h"
 #include "tokens/keys.h"
 #include "tokens/session_objects.h"
 #include "tokens/templates.h"
@@ -26,9 +27,16 @@ struct ProbeRow {
   std::string detail;    // where it works, or empty
 };
 
+// What is tried, and where; each row is said before it is tried.
+struct Probe {
+  const OpenToken& token;
+  SessionObjects& objects;
+  const Say& say;
+};
+
 // Makes a row of `work`, which says whether its result was right. An error is absent when it says
 // that the token lacks the operation, else failed; when the token is gone it is thrown again.
-ProbeRow probe_row(const std::string& what, const std::string& fallback,
+ProbeRow probe_row(const Probe& probe, const std::string& what, const std::string& fallback,
                    const std::function<bool()>& work);
 
 // A key pair that ends with the session, and the way to use it. Throws what the token answers.
@@ -36,16 +44,16 @@ struct SessionPair {
   Key key;
   std::shared_ptr<ossl::RemoteKey> remote;
 };
-SessionPair make_session_pair(const OpenToken& token, const char* type, std::set<Use> uses,
-                              SessionObjects& objects);
+SessionPair make_session_pair(const Probe& probe, const char* type, std::set<Use> uses);
 
 // Whether the token makes session keys: a secret one is tried first, for a card that makes lasting
 // key pairs whatever is asked refuses that. The row of the matrix; nothing else may be tried unless
 // it works.
-ProbeRow probe_session_keys(const OpenToken& token, SessionObjects& objects);
+ProbeRow probe_session_keys(const Probe& probe);
 // Every operation that hsmith uses, tried.
-std::vector<ProbeRow> probe_matrix(const OpenToken& token, SessionObjects& objects);
-// Wrapping and unwrapping, and whether what is unwrapped is protected as it is asked to be.
-std::vector<ProbeRow> probe_backup(const OpenToken& token, SessionObjects& objects);
+std::vector<ProbeRow> probe_matrix(const Probe& probe);
+// The whole of a backup (backup.h) with session keys: under a wrapping key that nobody trusts, and
+// under each of the security officer's that is there.
+std::vector<ProbeRow> probe_backup(const Probe& probe);
 
 }  // namespace hsmith::tokens

@@ -40,8 +40,8 @@ Attack attack_of(const Json& json) {
   attack.kind = json.at("kind").get<std::string>();
   attack.with = json.at("with").get<std::string>();
   const auto result = json.at("result").get<std::string>();
-  for (const AttackResult one :
-       {AttackResult::refused, AttackResult::worked, AttackResult::not_tested}) {
+  for (const AttackResult one : {AttackResult::refused, AttackResult::worked, AttackResult::rubbish,
+                                 AttackResult::not_tested}) {
     if (result == result_name(one)) attack.result = one;
   }
   attack.ckr = json.value("ckr", "");
@@ -71,6 +71,7 @@ Proof proof_of(const Json& json) {
 
 struct Count {
   std::size_t refused = 0;
+  std::size_t rubbish = 0;
   std::vector<std::string> worked;
   std::size_t all = 0;
 };
@@ -81,10 +82,16 @@ Count count_of(const Proof& proof, std::initializer_list<std::string_view> kinds
     if (std::find(kinds.begin(), kinds.end(), attack.kind) == kinds.end()) continue;
     ++count.all;
     if (attack.result == AttackResult::refused) ++count.refused;
+    if (attack.result == AttackResult::rubbish) ++count.rubbish;
     if (attack.result == AttackResult::worked)
       count.worked.push_back(fmt::format("{} {}", attack.kind, attack.with));
   }
   return count;
+}
+
+// Of what lets a key out when it works.
+Count ways_out(const Proof& proof) {
+  return count_of(proof, {"read", "wrap", "unwrap", "copy", "set"});
 }
 
 std::string first_of(const std::vector<std::string>& worked) {
@@ -92,21 +99,41 @@ std::string first_of(const std::vector<std::string>& worked) {
                             : fmt::format("{} and {} more worked", worked[0], worked.size() - 1);
 }
 
-// By attempts; where none could be made, by what the token says.
+// By attempts; where none could be made, or where the token answered rubbish, by what it says.
 Fact tested_fact(const Proof& proof, const char* name,
                  std::initializer_list<std::string_view> kinds, Claim claim) {
   const Count count = count_of(proof, kinds);
   if (!count.worked.empty()) return {name, FactState::refuted, first_of(count.worked)};
-  if (count.refused != 0)
+  if (count.refused != 0 && count.rubbish == 0)
     return {name, FactState::tested,
             fmt::format("{} of {} attempts were refused, none worked", count.refused, count.all)};
-  if (claim == true) return {name, FactState::claimed, "the token says so; it could not be tried"};
-  return {name, FactState::not_tested, "it could not be tried"};
+  const std::string why =
+      count.rubbish == 0
+          ? "it could not be tried"
+          : fmt::format("{} of {} attempts gave what is not this key", count.rubbish, count.all);
+  if (claim == true) return {name, FactState::claimed, "the token says so; " + why};
+  return {name, FactState::not_tested, why};
 }
 
-Fact claimed_fact(const char* name, Claim claim) {
+// `local` is CKA_LOCAL: of a key that was made elsewhere no token knows what it was there, whatever
+// it says (PKCS#11 2.40, 4.9; openCryptoki 3.8 and ykcs11 2.2 say "always" and "never" of it).
+Fact claimed_fact(const char* name, Claim claim, Claim local) {
+  if (claim == true && local == false)
+    return {name, FactState::not_claimed,
+            "the token says so, and that the key was not made in it: it cannot know"};
   if (claim == true) return {name, FactState::claimed, "the token says so"};
   return {name, FactState::not_claimed, claim ? "the token says no" : "the token says nothing"};
+}
+
+bool is_for_backup(const Proof& proof) {
+  return claim_named(proof.attributes, "extractable") == true &&
+         claim_named(proof.attributes, "sensitive") == true &&
+         claim_named(proof.attributes, "wrap_with_trusted") == true;
+}
+
+std::string extractable_text(const Proof& proof) {
+  return is_for_backup(proof) ? "it may be wrapped out under a trusted key, as one for backups"
+                              : "the token says that it may be extracted";
 }
 
 }  // namespace
@@ -161,25 +188,30 @@ const char* state_name(FactState state) {
 
 std::vector<Fact> facts_of(const Proof& proof) {
   const Claim extractable = claim_named(proof.attributes, "extractable");
+  const Claim local = claim_named(proof.attributes, "local");
   Fact wrapped = tested_fact(proof, "cannot_be_wrapped_out", {"wrap", "unwrap"},
                              extractable ? Claim(!*extractable) : Claim());
   if (extractable == true && wrapped.state != FactState::refuted)
-    wrapped = {wrapped.name, FactState::refuted, "the token says that it may be extracted"};
-  return {tested_fact(proof, "value_cannot_be_read", {"read"},
-                      claim_named(proof.attributes, "sensitive")),
-          wrapped,
-          tested_fact(proof, "cannot_be_weakened", {"copy", "set"}, std::nullopt),
-          tested_fact(proof, "use_cannot_be_widened", {"widen"}, std::nullopt),
-          claimed_fact("made_on_the_token", claim_named(proof.attributes, "local")),
-          claimed_fact("never_extractable", claim_named(proof.attributes, "never_extractable")),
-          claimed_fact("always_sensitive", claim_named(proof.attributes, "always_sensitive"))};
+    wrapped = {wrapped.name, FactState::refuted, extractable_text(proof)};
+  return {
+      tested_fact(proof, "value_cannot_be_read", {"read"},
+                  claim_named(proof.attributes, "sensitive")),
+      wrapped,
+      tested_fact(proof, "cannot_be_weakened", {"copy", "set"}, std::nullopt),
+      tested_fact(proof, "use_cannot_be_widened", {"widen"}, std::nullopt),
+      claimed_fact("made_on_the_token", local, local),
+      claimed_fact("never_extractable", claim_named(proof.attributes, "never_extractable"), local),
+      claimed_fact("always_sensitive", claim_named(proof.attributes, "always_sensitive"), local)};
+}
+
+bool leaves_for_backups_only(const Proof& proof) {
+  return ways_out(proof).worked.empty() && is_for_backup(proof);
 }
 
 std::string way_out(const Proof& proof) {
-  const Count count = count_of(proof, {"read", "wrap", "unwrap", "copy", "set"});
+  const Count count = ways_out(proof);
   if (!count.worked.empty()) return first_of(count.worked);
-  if (claim_named(proof.attributes, "extractable") == true)
-    return "the token says that it may be extracted";
+  if (claim_named(proof.attributes, "extractable") == true) return extractable_text(proof);
   if (claim_named(proof.attributes, "sensitive") == false && count_of(proof, {"read"}).refused == 0)
     return "the token says that its value may be read";
   return "";

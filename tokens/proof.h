@@ -43,6 +43,10 @@ struct Fact {
 };
 std::vector<Fact> facts_of(const Proof& proof);
 
+// True of a key that no attempt got out, and that by the token's word leaves wrapped under a
+// trusted key only (key generate --backup-under).
+bool leaves_for_backups_only(const Proof& proof);
+
 // Why the key could leave; empty when nothing got it out and the token does not say that it may.
 std::string way_out(const Proof& proof);
 

@@ -53,4 +53,16 @@ void SessionObjects::finish() {
       .unfinished();
 }
 
+OpenToken with_new_session(const OpenToken& token) {
+  OpenToken other = token;
+  const auto opened = pkcs11::Session::open(token.module, token.slot, pkcs11::Access::read_write);
+  other.session = {opened.get(), [opened](pkcs11::Session* session) {
+                     try {
+                       session->close();
+                     } catch (const std::exception&) {  // C_Finalize closes it too
+                     }
+                   }};
+  return other;
+}
+
 }  // namespace hsmith::tokens

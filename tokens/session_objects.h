@@ -33,4 +33,8 @@ class SessionObjects {
   std::vector<CK_OBJECT_HANDLE> made_;
 };
 
+// The same token with a session of its own, which is closed, and its objects gone, when nobody has
+// it any more.
+OpenToken with_new_session(const OpenToken& token);
+
 }  // namespace hsmith::tokens

@@ -9,6 +9,7 @@
 #include "src/cms/key_agreement.h"
 #include "tokens/import.h"
 #include "tokens/made_key.h"
+#include "tokens/secret_keys.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -90,31 +91,6 @@ std::optional<WrapPadding> try_padding(const OpenToken& token, CK_MECHANISM_TYPE
   const Bytes wrapped = session->wrap({mechanism, {}}, key, secret);
   session->close();
   return padding_of(Secret(wrapping_value), secret_value, wrapped);
-}
-
-// The secret key that the selector names: exactly one, or not_found / ambiguous with URIs.
-Key find_one_secret(const OpenToken& token, const Selector& selector) {
-  std::vector<Key> found;
-  std::vector<std::string> uris;
-  for (Key& key : take_inventory(token).secret_keys) {
-    uris.push_back(key.uri);
-    if (selector.label.value_or(key.label) == key.label && selector.id.value_or(key.id) == key.id)
-      found.push_back(std::move(key));
-  }
-  const bool fits = !selector.type || *selector.type == ObjectType::secret_key;
-  if (fits && found.size() == 1) return std::move(found.front());
-  const std::string doing = fmt::format("find the wrapping key {} on the token {}",
-                                        quoted(selector.text), quoted(token.info.label));
-  if (!fits || found.empty()) {
-    throw Error(Kind::not_found, doing + ": no secret key matches")
-        .hint("see the keys with: hsmith key list")
-        .candidates(uris);
-  }
-  uris.clear();
-  for (const Key& key : found) uris.push_back(key.uri);
-  throw Error(Kind::ambiguous, fmt::format("{}: {} secret keys match", doing, found.size()))
-      .hint("name one of them by its URI")
-      .candidates(uris);
 }
 
 }  // namespace

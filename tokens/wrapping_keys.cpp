@@ -8,8 +8,6 @@
 #include "src/base/error.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
-#include "src/recovery/private_key.h"
-#include "src/x509/input.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -70,19 +68,21 @@ struct RsaAesKeyWrapParameters {
   CK_RSA_PKCS_OAEP_PARAMS* oaep;
 };
 
-Template secret_template(CK_KEY_TYPE type) {
+// A security officer has no private objects.
+Template secret_template(const OpenToken& token, CK_KEY_TYPE type) {
   Template key;
   key.set_number(CKA_CLASS, CKO_SECRET_KEY)
       .set_number(CKA_KEY_TYPE, type)
       .set_bool(CKA_TOKEN, false)
       .set_bool(CKA_SENSITIVE, false)
       .set_bool(CKA_EXTRACTABLE, true);
+  if (token.login != Login::user) key.set_bool(CKA_PRIVATE, false);
   return key;
 }
 
 CK_OBJECT_HANDLE create_with_value(const OpenToken& token, CK_KEY_TYPE type, const Secret& value,
                                    SessionObjects& objects) {
-  Template key = secret_template(type);
+  Template key = secret_template(token, type);
   key.set_bool(CKA_WRAP, true).set_bool(CKA_UNWRAP, true).set(CKA_VALUE, value.reveal());
   return objects.keep(token.session->create(key));
 }
@@ -105,7 +105,7 @@ void make_cipher_key(const OpenToken& token, const CipherKey& kind, WrappingKey&
       made.value = Secret();
     }
   }
-  Template key = secret_template(kind.type);
+  Template key = secret_template(token, kind.type);
   key.set_bool(CKA_WRAP, true).set_bool(CKA_UNWRAP, true);
   if (kind.size != 0) key.set_number(CKA_VALUE_LEN, kind.size);
   made.handle = objects.keep(token.session->generate({kind.generation, {}}, key));
@@ -231,16 +231,20 @@ CK_OBJECT_HANDLE make_ordinary_key(const OpenToken& token, SessionObjects& objec
   return create_with_value(token, CKK_AES, random_secret(32), objects);
 }
 
+bool can_open(const Wrapping& wrapping, const WrappingKey& by) {
+  return by.private_half || (cipher_of(wrapping.type) != nullptr && !by.value.empty());
+}
+
 // CKM_AES_KEY_WRAP_PAD stands for three formats: RFC 5649, and RFC 3394 over a padded value (NSS
 // 3.87) among them.
-bool is_unwrapped_here(const Wrapping& wrapping, const WrappingKey& by, ByteView wrapped,
-                       EVP_PKEY* public_half) {
+CameOut held_by(const Wrapping& wrapping, const WrappingKey& by, ByteView wrapped,
+                EVP_PKEY* public_half) {
   if (by.private_half) {
     const bool oaep = wrapping.parameters == Parameters::oaep;
-    return holds_private_key(decrypted(by.private_half.get(), oaep, wrapped).reveal(), public_half);
+    return key_came_out(decrypted(by.private_half.get(), oaep, wrapped).reveal(), public_half);
   }
+  if (!can_open(wrapping, by)) return CameOut::unknown;
   const EVP_CIPHER* cipher = cipher_of(wrapping.type);
-  if (cipher == nullptr || by.value.empty()) return false;
   Bytes iv;
   if (wrapping.parameters == Parameters::iv16 || wrapping.parameters == Parameters::counter)
     iv = Bytes(16);
@@ -248,22 +252,9 @@ bool is_unwrapped_here(const Wrapping& wrapping, const WrappingKey& by, ByteView
     iv = Bytes(16);
     iv[15] = 2;  // SP 800-38D, 7.1: the counter after J0
   }
-  if (holds_private_key(decrypted(cipher, by.value, iv, wrapped).reveal(), public_half))
-    return true;
-  return wrapping.parameters == Parameters::none &&
-         holds_private_key(decrypted(EVP_aes_256_wrap(), by.value, {}, wrapped).reveal(),
-                           public_half);
-}
-
-bool holds_private_key(ByteView bytes, EVP_PKEY* public_half) {
-  const std::size_t size = x509::der_element_size(bytes);
-  if (size == 0 || public_half == nullptr) return false;
-  try {
-    const ossl::PKey key = recovery::private_key_from_der(bytes.first(size), "what came out");
-    return ossl::same_public_key(key.get(), public_half);
-  } catch (const Error&) {
-    return false;
-  }
+  const CameOut held = key_came_out(decrypted(cipher, by.value, iv, wrapped).reveal(), public_half);
+  if (held != CameOut::unknown || wrapping.parameters != Parameters::none) return held;
+  return key_came_out(decrypted(EVP_aes_256_wrap(), by.value, {}, wrapped).reveal(), public_half);
 }
 
 }  // namespace hsmith::tokens

@@ -5,6 +5,7 @@
 
 #include "src/base/error.h"
 #include "src/ossl/handles.h"
+#include "tokens/came_out.h"
 #include "tokens/session_objects.h"
 
 namespace hsmith::tokens {
@@ -32,11 +33,10 @@ WrappingKey make_wrapping_key(const OpenToken& token, CK_KEY_TYPE type, SessionO
 // A session key that anybody may wrap: an AES key of 32 bytes.
 CK_OBJECT_HANDLE make_ordinary_key(const OpenToken& token, SessionObjects& objects);
 
-// True when the wrapping is undone here and holds the private half of the key.
-bool is_unwrapped_here(const Wrapping& wrapping, const WrappingKey& by, ByteView wrapped,
-                       EVP_PKEY* public_half);
-
-// True when bytes that came out of a token hold the private half of a public key.
-bool holds_private_key(ByteView bytes, EVP_PKEY* public_half);
+// True when hsmith knows the key, and how to undo the wrapping.
+bool can_open(const Wrapping& wrapping, const WrappingKey& by);
+// What a wrapping that is undone here holds.
+CameOut held_by(const Wrapping& wrapping, const WrappingKey& by, ByteView wrapped,
+                EVP_PKEY* public_half);
 
 }  // namespace hsmith::tokens

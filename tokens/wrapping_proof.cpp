@@ -5,6 +5,7 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/attacks.h"
 #include "tokens/import.h"
 #include "tokens/made_key.h"
 #include "tokens/wrapping.h"
@@ -14,36 +15,33 @@ namespace {
 
 using pkcs11::Template;
 
-// What a token answers when it does not let something be done. Another failure proves nothing.
-constexpr std::array kRefusals{"CKR_ACTION_PROHIBITED",     "CKR_ATTRIBUTE_READ_ONLY",
-                               "CKR_ATTRIBUTE_SENSITIVE",   "CKR_ATTRIBUTE_VALUE_INVALID",
-                               "CKR_FUNCTION_REJECTED",     "CKR_KEY_FUNCTION_NOT_PERMITTED",
-                               "CKR_KEY_HANDLE_INVALID",    "CKR_KEY_NOT_WRAPPABLE",
-                               "CKR_KEY_UNEXTRACTABLE",     "CKR_MECHANISM_INVALID",
-                               "CKR_OBJECT_HANDLE_INVALID", "CKR_SESSION_READ_ONLY",
-                               "CKR_TEMPLATE_INCONSISTENT", "CKR_UNWRAPPING_KEY_HANDLE_INVALID",
-                               "CKR_USER_NOT_LOGGED_IN",    "CKR_WRAPPING_KEY_HANDLE_INVALID"};
+// Answers about who asks, or about a key that is not shown to them; beside those about the key
+// itself (attacks.h). Another failure proves nothing.
+bool is_refusal(const std::string& ckr) {
+  static constexpr std::array kCodes{"CKR_FUNCTION_REJECTED",  "CKR_KEY_HANDLE_INVALID",
+                                     "CKR_MECHANISM_INVALID",  "CKR_OBJECT_HANDLE_INVALID",
+                                     "CKR_SESSION_READ_ONLY",  "CKR_UNWRAPPING_KEY_HANDLE_INVALID",
+                                     "CKR_USER_NOT_LOGGED_IN", "CKR_WRAPPING_KEY_HANDLE_INVALID"};
+  return is_about_key(ckr) || std::find(kCodes.begin(), kCodes.end(), ckr) != kCodes.end();
+}
 
-template <typename Attack>
-void must_be_refused(const std::string& what, Attack attack) {
-  const std::string doing = "nobody can " + what;
-  try {
-    attack();
-  } catch (const Error& error) {
-    if (std::find(kRefusals.begin(), kRefusals.end(), error.ckr()) != kRefusals.end()) return;
-    throw error.during(doing);
-  }
+[[noreturn]] void fail_allowed(const std::string& doing) {
   throw Error(Kind::unsupported, doing + ": the token lets it be done")
       .hint(
           "a backup would be no safer than the key outside of the token; make keys without "
           "--backup-under, each on its own token");
 }
 
-// The same token with a session of its own, whose objects are gone when it is closed.
-OpenToken with_new_session(const OpenToken& token) {
-  OpenToken other = token;
-  other.session = pkcs11::Session::open(token.module, token.slot, pkcs11::Access::read_write);
-  return other;
+template <typename Work>
+void must_be_refused(const std::string& what, Work work) {
+  const std::string doing = "nobody can " + what;
+  try {
+    work();
+  } catch (const Error& error) {
+    if (is_refusal(error.ckr())) return;
+    throw error.during(doing);
+  }
+  fail_allowed(doing);
 }
 
 Template changed(Template made, CK_ATTRIBUTE_TYPE type, bool value) {
@@ -64,13 +62,11 @@ KeySpec sample_spec(const OpenToken& token) {
   return spec;
 }
 
-CK_OBJECT_HANDLE make_sample(const OpenToken& token, const KeySpec& spec, bool is_private) {
+pkcs11::KeyPair make_sample(const OpenToken& token, const KeySpec& spec, bool is_private) {
   const Template public_key = changed(public_key_template(spec), CKA_TOKEN, false);
   const Template private_key = changed(for_backup(private_key_template(spec)), CKA_TOKEN, false);
-  return token.session
-      ->generate_pair(generation_mechanism(*spec.type), public_key,
-                      changed(private_key, CKA_PRIVATE, is_private))
-      .private_key;
+  return token.session->generate_pair(generation_mechanism(*spec.type), public_key,
+                                      changed(private_key, CKA_PRIVATE, is_private));
 }
 
 // What comes out of a wrapped sample, by the template that is tried.
@@ -98,45 +94,45 @@ void attack_unwrapping(const Unwrapping& tried) {
   tried.refuses("unwrap a key as a secret that can be read", readable_secret_template(0));
 }
 
-// `what` is "the wrapping key" or "a key". Each change is tried on the key and on a copy.
-void attack_attributes(const OpenToken& token, const std::string& what, CK_OBJECT_HANDLE key,
-                       CK_ATTRIBUTE_TYPE type, bool value, const char* so_that) {
-  Template weaker;
-  weaker.set_bool(type, value);
-  must_be_refused(fmt::format("change {} so that {}", what, so_that),
-                  [&] { token.session->set(key, weaker); });
-  weaker.set_bool(CKA_TOKEN, false);
-  must_be_refused(fmt::format("copy {} so that {}", what, so_that),
-                  [&] { token.session->copy(key, weaker); });
+void attack_reading(const OpenToken& token, const std::string& what, CK_OBJECT_HANDLE handle) {
+  if (is_readable(token, read_key(token, handle, CKO_SECRET_KEY)))
+    fail_allowed("nobody can read " + what);
 }
 
-void attack_reading(const OpenToken& token, const std::string& what, CK_OBJECT_HANDLE handle,
-                    CK_OBJECT_CLASS object_class) {
-  const Key key = read_key(token, handle, object_class);
-  if (!is_readable(token, key)) return;
-  throw Error(Kind::unsupported,
-              fmt::format("nobody can read {}: the token lets it be done", what));
+// "wrap the wrapping key by CKM_AES_KEY_WRAP under a key that nobody trusts"
+std::string attack_words(const Attack& attack, const std::string& what) {
+  if (attack.kind == "read") return fmt::format("read {} of {}", attack.with, what);
+  if (attack.kind == "copy") return fmt::format("copy {} with {}", what, attack.with);
+  if (attack.kind == "wrap" || attack.kind == "unwrap")
+    return fmt::format("{} {} by {} under a key that nobody trusts", attack.kind, what,
+                       attack.with);
+  return fmt::format("change {} to {}", what, attack.with);
 }
 
-// An ordinary key for wrapping, which nobody trusts.
-CK_OBJECT_HANDLE make_untrusted(const OpenToken& token, const char* purpose, bool is_private) {
-  Template key;
-  key.set_bool(CKA_TOKEN, false)
-      .set_bool(CKA_PRIVATE, is_private)
-      .set_bool(CKA_SENSITIVE, true)
-      .set_bool(CKA_EXTRACTABLE, false)
-      .set_bool(CKA_WRAP, true)
-      .set_number(CKA_VALUE_LEN, 32)
-      .set_text(CKA_LABEL, purpose);
-  return token.session->generate({CKM_AES_KEY_GEN, {}}, key);
-}
-
-void attack_wrapping(const OpenToken& token, const std::string& what, CK_OBJECT_HANDLE key,
-                     bool is_private) {
-  const CK_OBJECT_HANDLE untrusted = make_untrusted(token, "hsmith tries to wrap", is_private);
-  must_be_refused(fmt::format("wrap {} under a key that nobody trusts", what), [&] {
-    token.session->wrap({wrapping_mechanism(token), {}}, untrusted, key);
-  });
+// All that `key prove` tries, on a session key and on copies of it (attacks.h): each attempt of
+// these kinds must be refused; by the mechanisms that wrap no attempt may get anything out, and one
+// must be refused, or the answers would prove nothing.
+void must_withstand(const OpenToken& token, const std::string& what, const Key& key, EVP_PKEY* half,
+                    std::initializer_list<std::string_view> kinds) {
+  SessionObjects objects(token);
+  const Say silent = [](std::string_view) {};
+  std::size_t wraps_refused = 0;
+  for (const Attack& attack : attack_session_key({token, key, half, objects, silent})) {
+    const std::string doing = "nobody can " + attack_words(attack, what);
+    const bool wraps = attack.kind == "wrap" || attack.kind == "unwrap";
+    if (!wraps && std::find(kinds.begin(), kinds.end(), attack.kind) == kinds.end()) continue;
+    if (attack.result == AttackResult::worked || attack.result == AttackResult::rubbish)
+      fail_allowed(doing);
+    if (attack.result == AttackResult::refused) {
+      wraps_refused += wraps ? 1 : 0;
+    } else if (!wraps) {
+      throw Error(Kind::token_failed, fmt::format("{}: {}", doing, attack.ckr)).ckr(attack.ckr);
+    }
+  }
+  if (wraps_refused == 0) {
+    throw Error(Kind::unsupported,
+                fmt::format("nobody can wrap {}: no mechanism of the token answers to that", what));
+  }
 }
 
 // The wrapping key as it will be, but for this session.
@@ -152,15 +148,11 @@ Template honest_template(const KeySpec& sample) {
   return changed(for_backup(unwrapped_private_key_template(sample)), CKA_TOKEN, false);
 }
 
-void attack_wrapping_key(const OpenToken& token, CK_OBJECT_HANDLE key) {
-  const std::string what = "the wrapping key";
-  attack_reading(token, what, key, CKO_SECRET_KEY);
-  attack_wrapping(token, what, key, false);
-  attack_attributes(token, what, key, CKA_EXTRACTABLE, true, "it can leave the token");
-  attack_attributes(token, what, key, CKA_SENSITIVE, false, "it can be read");
-  attack_attributes(token, what, key, CKA_DECRYPT, true, "it decrypts what it wrapped");
+void attack_wrapping_key(const OpenToken& token, CK_OBJECT_HANDLE handle) {
+  const Key key = read_key(token, handle, CKO_SECRET_KEY);
+  must_withstand(token, "the wrapping key", key, nullptr, {"read", "copy", "set", "widen"});
   must_be_refused("decrypt with the wrapping key what it wrapped", [&] {
-    token.session->begin_decrypt({CKM_AES_ECB, {}}, key);
+    token.session->begin_decrypt({CKM_AES_ECB, {}}, handle);
   });
 }
 
@@ -169,10 +161,10 @@ void attack_wrapping_key(const OpenToken& token, CK_OBJECT_HANDLE key) {
 void attack_as_officer(const OpenToken& token, const KeySpec& spec, const KeySpec& sample) {
   const CK_OBJECT_HANDLE key =
       make_session_wrapping_key(token, spec, changed(unwrapping_demands(), CKA_PRIVATE, false));
-  const Unwrapping tried{
-      token, key,
-      token.session->wrap({wrapping_mechanism(token), {}}, key, make_sample(token, sample, false)),
-      changed(honest_template(sample), CKA_PRIVATE, false)};
+  const Unwrapping tried{token, key,
+                         token.session->wrap({wrapping_mechanism(token), {}}, key,
+                                             make_sample(token, sample, false).private_key),
+                         changed(honest_template(sample), CKA_PRIVATE, false)};
   tried.unwrap(tried.honest);  // or the refusals would prove nothing
   attack_unwrapping(tried);
 }
@@ -185,7 +177,7 @@ void attack_without_login(
     tried.refuses("unwrap a key without a login", tried.honest);
     tried.refuses("unwrap a key without a login so that anybody can use it",
                   changed(tried.honest, CKA_PRIVATE, false));
-    attack_reading(token, "the wrapping key without a login", key, CKO_SECRET_KEY);
+    attack_reading(token, "the wrapping key without a login", key);
   });
 }
 
@@ -205,32 +197,29 @@ void try_wrapping_keys(const OpenToken& token, const KeySpec& spec,
   }
   attack_wrapping_key(trial, key);
   attack_as_officer(trial, tried, sample);
-  const Bytes wrapped =
-      trial.session->wrap({wrapping_mechanism(trial), {}}, key, make_sample(trial, sample, false));
+  const Bytes wrapped = trial.session->wrap({wrapping_mechanism(trial), {}}, key,
+                                            make_sample(trial, sample, false).private_key);
   attack_without_login(trial, key, wrapped, sample, while_logged_out);
-  trial.session->close();
 }
 
 void try_backup_protection(const OpenToken& token, const Key& wrapping_key, const KeySpec& spec) {
   const OpenToken trial = with_new_session(token);
   KeySpec sample = sample_spec(trial);
   if (spec.type->algorithm == ossl::KeyAlgorithm::ec) sample.type = spec.type;
-  const std::string what = "a key that is made for a backup";
-  const CK_OBJECT_HANDLE key =
+  const pkcs11::KeyPair made =
       while_doing("try a key for a backup", [&] { return make_sample(trial, sample, true); });
-  attack_reading(trial, what, key, CKO_PRIVATE_KEY);
-  attack_wrapping(trial, what, key, true);
-  attack_attributes(trial, what, key, CKA_SENSITIVE, false, "it can be read");
-  attack_attributes(trial, what, key, CKA_WRAP_WITH_TRUSTED, false, "any key can wrap it");
+  const Key key = read_key(trial, made.private_key, CKO_PRIVATE_KEY);
+  const Key beside = read_key(trial, made.public_key, CKO_PUBLIC_KEY);
+  must_withstand(trial, "a key that is made for a backup", key, beside.public_key.get(),
+                 {"read", "copy", "set"});
   const Unwrapping tried{
       trial, wrapping_key.handle,
-      trial.session->wrap({wrapping_mechanism(trial), {}}, wrapping_key.handle, key),
+      trial.session->wrap({wrapping_mechanism(trial), {}}, wrapping_key.handle, key.handle),
       honest_template(sample)};
   tried.unwrap(tried.honest);
   attack_unwrapping(tried);
   tried.refuses("unwrap a key so that anybody can use it",
                 changed(tried.honest, CKA_PRIVATE, false));
-  trial.session->close();
 }
 
 std::string proving(const OpenToken& token) {

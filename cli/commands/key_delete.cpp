@@ -4,7 +4,7 @@
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/key_output.h"
-#include "tokens/keys.h"
+#include "tokens/secret_keys.h"
 
 namespace hsmith::cli {
 namespace {
@@ -15,7 +15,7 @@ Outcome run(const std::string& name, Context& context) {
   const tokens::OpenToken token =
       open_for_user(context, pkcs11::Access::read_write, way, &selector);
   const auto lock = tokens::lock_token(way, token.info);
-  const tokens::Key key = tokens::find_one(token, selector);
+  const tokens::Key key = tokens::find_one_of_both(token, selector);
   tokens::check_can_delete(token, key);
   const tokens::KeyObjects objects = tokens::objects_of(inventory_for_change(token, context), key);
   const std::vector<Change> changes = deletions(objects);

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "src/base/text.h"
+#include "tokens/secret_keys.h"
 
 namespace hsmith::cli {
 namespace {
@@ -21,7 +22,7 @@ Outcome run(const Options& options, Context& context) {
   const tokens::OpenToken token =
       open_for_user(context, pkcs11::Access::read_write, way, &selector);
   const auto lock = tokens::lock_token(way, token.info);
-  tokens::Key key = tokens::find_one(token, selector);
+  tokens::Key key = tokens::find_one_of_both(token, selector);
   Outcome outcome;
   if (key.label != options.name) {
     tokens::check_can_rename(token, key);
@@ -34,13 +35,17 @@ Outcome run(const Options& options, Context& context) {
                                    key.uri, objects.public_keys.size(), objects.certificates.size(),
                                    quoted(options.name))}});
     }
-    const Json facts{{"from", json_text(key.label)}, {"to", options.name}, {"id", hex(key.id)}};
+    Json facts{{"from", json_text(key.label)}, {"to", options.name}, {"id", hex(key.id)}};
+    if (key.object_class == CKO_SECRET_KEY) facts["class"] = "secret";
     undertake(context, token.info, facts, [&](Undertaking&) {
       tokens::rename(token, objects, options.name);
       return true;
     });
     key.label = options.name;
-    key.uri = tokens::object_uri(token, key.label, key.id, tokens::ObjectType::private_key);
+    key.uri =
+        tokens::object_uri(token, key.label, key.id,
+                           key.object_class == CKO_SECRET_KEY ? tokens::ObjectType::secret_key
+                                                              : tokens::ObjectType::private_key);
   } else if (context.options.plan) {
     return planned({});
   }

@@ -6,6 +6,7 @@
 #include "cli/key_protection.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/secret_keys.h"
 
 namespace hsmith::cli {
 namespace {
@@ -27,10 +28,11 @@ std::string text_of(const tokens::Key& key, const Json& data) {
   line("use", uses_text(key));
   line("protection", data["protection"].get<std::string>());
   line("sensitive", claim_text(key.sensitive));
-  line("always sensitive", claim_text(key.always_sensitive));
+  line("always sensitive", claim_text(lifelong(key, key.always_sensitive)));
   line("extractable", claim_text(key.extractable));
-  line("never extractable", claim_text(key.never_extractable));
+  line("never extractable", claim_text(lifelong(key, key.never_extractable)));
   line("made on the token", claim_text(key.local));
+  if (data.contains("trusted")) line("trusted", data["trusted"].get<bool>() ? "yes" : "no");
   line("login for each use", key.always_authenticate ? "yes" : "no");
   if (data.contains("public_key_sha256")) {
     line("public key (sha256)", data["public_key_sha256"].get<std::string>());
@@ -43,9 +45,9 @@ std::string text_of(const tokens::Key& key, const Json& data) {
 Outcome run(const std::string& name, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(name);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
-  tokens::Key key = tokens::find_one(token, selector);
+  tokens::Key key = tokens::find_one_of_both(token, selector);
   const tokens::KeyObjects objects = tokens::objects_of(tokens::take_inventory(token), key);
-  if (!key.public_key) {
+  if (!key.public_key && key.object_class == CKO_PRIVATE_KEY) {
     try {
       key.public_key = {tokens::public_key_of(token, key).release(), EVP_PKEY_free};
     } catch (const Error& error) {

@@ -62,12 +62,13 @@ Outcome run(const std::string& file, Context& context) {
       file.empty() ? default_policy() : parse_policy(read_file(file, kPolicyLimit), file);
   const std::time_t now = std::time(nullptr);
   const Json keys =
-      in_token_child(context, nullptr, "audit the token", [&](const tokens::OpenToken& token) {
-        Json list = Json::array();
-        for (const tokens::AuditedKey& audited : tokens::audit_keys(token, now))
-          list.push_back(key_json(policy, audited));
-        return list;
-      });
+      in_token_child(context, nullptr, "audit the token",
+                     [&](const tokens::OpenToken& token, const tokens::Say& say) {
+                       Json list = Json::array();
+                       for (const tokens::AuditedKey& audited : tokens::audit_keys(token, now, say))
+                         list.push_back(key_json(policy, audited));
+                       return list;
+                     });
   const std::size_t errors = count(keys, "error");
   const std::size_t warnings = count(keys, "warning");
   record(

@@ -18,12 +18,13 @@ Json row_json(const tokens::ProbeRow& row) {
   return json;
 }
 
-Json probe(const std::string& goal, const tokens::OpenToken& token) {
+Json probe_token(const std::string& goal, const tokens::OpenToken& token, const tokens::Say& say) {
   tokens::SessionObjects objects(token);
-  std::vector<tokens::ProbeRow> rows{tokens::probe_session_keys(token, objects)};
+  const tokens::Probe probe{token, objects, say};
+  std::vector<tokens::ProbeRow> rows{tokens::probe_session_keys(probe)};
   if (rows.front().state == tokens::ProbeState::works) {
     for (tokens::ProbeRow& row :
-         goal.empty() ? tokens::probe_matrix(token, objects) : probe_cycle(goal, token, objects))
+         goal.empty() ? tokens::probe_matrix(probe) : probe_cycle(goal, probe))
       rows.push_back(std::move(row));
   }
   objects.finish();
@@ -44,9 +45,10 @@ std::string text_of(const Json& rows) {
 
 Outcome run(const std::string& goal, Context& context) {
   if (!goal.empty()) check_probe_goal(goal);
-  const Json rows =
-      in_token_child(context, nullptr, "probe the token",
-                     [&](const tokens::OpenToken& token) { return probe(goal, token); });
+  const Json rows = in_token_child(context, nullptr, "probe the token",
+                                   [&](const tokens::OpenToken& token, const tokens::Say& say) {
+                                     return probe_token(goal, token, say);
+                                   });
   const auto works = [](const Json& row) { return row["result"] == "works"; };
   // A cycle does when the session keys and at least one way through it do.
   const bool done = works(rows.front()) && std::any_of(rows.begin() + 1, rows.end(), works);
