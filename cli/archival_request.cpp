@@ -2,6 +2,9 @@
 
 #include <filesystem>
 #include <fmt/format.h>
+#include <pwd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include "cli/changes.h"
 #include "cli/new_key.h"
@@ -42,6 +45,17 @@ std::set<tokens::Use> uses_of(const Made& made, const tokens::KeySpec& spec) {
   return uses;
 }
 
+// What Windows's clients say of themselves too: it helps whoever reads the authority's log.
+recovery::ClientInfo this_client() {
+  utsname machine{};
+  uname(&machine);
+  const passwd* user = getpwuid(geteuid());
+  const auto text = [](const char* name) {
+    return name != nullptr && is_utf8(name) ? std::string(name) : std::string();
+  };
+  return {"", text(machine.nodename), text(user != nullptr ? user->pw_name : nullptr), "hsmith"};
+}
+
 Made make(const ExchangeCertificate& certificates, const tokens::KeySpec& spec,
           const std::string& template_name, const SignRequest& sign) {
   Made made;
@@ -49,7 +63,8 @@ Made make(const ExchangeCertificate& certificates, const tokens::KeySpec& spec,
   const auto signer = ossl::software_key(ossl::share(made.key.get()));
   made.request = sign(signer);
   made.cmc = recovery::make_cmc_request(
-      {made.request, made.key.get(), certificates.exchange.get(), template_name}, signer);
+      {made.request, made.key.get(), certificates.exchange.get(), template_name, this_client()},
+      signer);
   made.hash = recovery::read_cmc_request(made.cmc, "the CMC request").archived_key->hash;
   return made;
 }

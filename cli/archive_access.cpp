@@ -125,11 +125,33 @@ recovery::Trust trust_of(const Context& context, recovery::Archive& archive) {
   return trust;
 }
 
+// What Windows has an event for has its number in the log (docs/recovery.md): the events of Windows
+// 2008 and later; those of 2003 are 4096 less.
+std::optional<int> windows_event(std::string_view command) {
+  static constexpr std::pair<std::string_view, int> kEvents[] = {
+      {"archive get", 4883},             // retrieved an archived key
+      {"archive officer add", 4890},     // the certificate manager settings changed
+      {"archive officer remove", 4890},  //
+      {"archive init", 4891},            // a configuration entry changed
+      {"archive set", 4891},             //
+      {"kra add", 4892},                 // a property changed
+      {"kra remove", 4892},              //
+      {"archive submit", 4893},          // archived a key
+      {"archive add", 4894},             // imported and archived a key
+  };
+  for (const auto& [name, event] : kEvents) {
+    if (name == command) return event;
+  }
+  return std::nullopt;
+}
+
 void in_audit(Context& context, const std::string& archive, const Json& facts,
               const std::function<void()>& work) {
+  const auto event = windows_event(context.command);
   const auto entry = [&](Json fields) {
     fields["archive"] = json_text(archive);
     fields["facts"] = facts;
+    if (event) fields["windows_event"] = *event;
     record(context, std::move(fields), audit::Flush::yes);
   };
   entry({{"event", "begin"}});

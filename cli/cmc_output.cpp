@@ -78,12 +78,12 @@ Outcome show_request(const recovery::CmcRequest& request) {
   add_line(outcome.text, "registration", request.registration);
   if (request.client) {
     outcome.data["client"] = {{"id", request.client->id},
-                              {"machine", request.client->machine},
-                              {"user", request.client->user},
-                              {"process", request.client->process}};
+                              {"machine", json_text(request.client->machine)},
+                              {"user", json_text(request.client->user)},
+                              {"process", json_text(request.client->process)}};
     add_line(outcome.text, "client says",
-             fmt::format("machine {}, user {}, process {}", request.client->machine,
-                         request.client->user, request.client->process));
+             fmt::format("machine {}, user {}, process {}", printable(request.client->machine),
+                         printable(request.client->user), printable(request.client->process)));
   }
   if (request.archived_key) add_archived_key(outcome, *request.archived_key);
   return outcome;

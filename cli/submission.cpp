@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 
+#include "cli/other_keys.h"
 #include "src/base/error.h"
 #include "src/base/prepared_file.h"
 #include "src/base/sha256.h"
@@ -20,12 +21,21 @@ struct Made {
   ca::Issued issued;
   ossl::Certificate certificate;
   Bytes response;  // empty: none is wanted
+  Bytes p7b;
 };
 
 Bytes file_content(const ca::Issued& issued, const SubmissionOutput& output) {
   if (output.format == "der") return issued.certificate;
   const auto certificate = x509::certificate_from_der(issued.certificate, "the certificate");
   return to_bytes(as_bytes(x509::certificate_pem(certificate.get())));
+}
+
+// The certificate with its authority's, as certreq -submit writes them.
+Bytes p7b_of(X509* issued, X509* authority) {
+  std::vector<ossl::Certificate> chain;
+  chain.push_back(ossl::share(issued));
+  chain.push_back(ossl::share(authority));
+  return x509::certificates_p7b(chain);
 }
 
 Bytes response_to(const Submission& asked, X509* issued, const ca::Signer& signer) {
@@ -45,18 +55,22 @@ Made make(const Archiving& work, const SubmissionOutput& output) {
   made.issued.file = absolute_output(output);
   if (!output.response.empty())
     made.response = response_to(work.asked, made.certificate.get(), work.signer);
+  if (!output.p7b.empty()) made.p7b = p7b_of(made.certificate.get(), work.own.certificate.get());
   return made;
 }
 
 std::vector<recovery::Candidate> candidate_of(const Archiving& work, const Made& made,
-                                              recovery::Archive& archive) {
+                                              recovery::Archive& archive, Context& context) {
   std::vector<recovery::Candidate> candidates(1);
   recovery::Candidate& candidate = candidates.front();
   candidate.key = ossl::share(work.key.get());
   candidate.certificate = ossl::share(made.certificate.get());
   candidate.chain.push_back(ossl::share(work.own.certificate.get()));
   const auto judgement = recovery::judge(archive, work.trust, candidate, false, std::time(nullptr));
-  if (judgement.fate == recovery::Fate::fit) return candidates;
+  if (judgement.fate == recovery::Fate::fit) {
+    warn_of_other_key(context, archive, candidate.certificate.get());
+    return candidates;
+  }
   throw Error(Kind::refused,
               fmt::format("archive the key of {}: {}", work.asked.name, judgement.cause));
 }
@@ -98,9 +112,9 @@ Outcome outcome_of(const ca::Issued& issued, const std::string& ca, recovery::Ar
   outcome.data["agents"] = Json::array();
   for (const std::string& agent : agents) outcome.data["agents"].push_back(json_text(agent));
   if (!output.response.empty()) outcome.data["response"] = json_text(output.response);
+  if (!output.p7b.empty()) outcome.data["p7b"] = json_text(output.p7b);
   if (output.certificate == "-") {
-    const Bytes content =
-        file_content(issued, {.certificate = "", .format = "pem", .response = ""});
+    const Bytes content = file_content(issued, SubmissionOutput{});
     outcome.data["pem"] = outcome.text = std::string(as_text(content));
     if (output.format == "der") outcome.raw = issued.certificate;
     return outcome;
@@ -111,6 +125,8 @@ Outcome outcome_of(const ca::Issued& issued, const std::string& ca, recovery::Ar
     outcome.text += fmt::format("its private key is archived for {}\n", agent);
   if (!output.response.empty())
     outcome.text += fmt::format("{}: the CMC response\n", printable(output.response));
+  if (!output.p7b.empty())
+    outcome.text += fmt::format("{}: the certificate and its authority's\n", printable(output.p7b));
   return outcome;
 }
 
@@ -138,13 +154,17 @@ void check_submission_output(const SubmissionOutput& output, const Context& cont
     throw Error(Kind::usage, "print a certificate in DER as JSON: that does not go together")
         .hint("name a file with -o");
   if (output.response == "-") throw Error(Kind::usage, "archive submit --response -: name a file");
-  if (!output.response.empty() && output.response == output.certificate)
-    throw Error(Kind::usage, "archive submit: certificate and response into the same file");
+  if (output.p7b == "-") throw Error(Kind::usage, "archive submit --p7b -: name a file");
+  const auto same = [](const std::string& a, const std::string& b) { return !a.empty() && a == b; };
+  if (same(output.response, output.certificate) || same(output.p7b, output.certificate) ||
+      same(output.p7b, output.response))
+    throw Error(Kind::usage, "archive submit: two of its files have the same name");
 }
 
 void check_free_output(const SubmissionOutput& output, const Context& context) {
   check_output(output.certificate, context.replace());
   if (!output.response.empty()) check_output(output.response, context.replace());
+  if (!output.p7b.empty()) check_output(output.p7b, context.replace());
 }
 
 std::string absolute_output(const SubmissionOutput& output) {
@@ -174,15 +194,16 @@ Outcome archive_and_issue(const Archiving& work, const SubmissionOutput& output,
                           OpenAuthority& authority, recovery::Archive& archive,
                           Undertaking& undertaking, Context& context) {
   const Made made = make(work, output);
-  const auto candidates = candidate_of(work, made, archive);
+  const auto candidates = candidate_of(work, made, archive, context);
   const bool prints = output.certificate == "-";  // with the command's other output
-  const auto release_response =
-      made.response.empty()
-          ? [] {}
-          : prepare_file(output.response, made.response, kPublicFile, context.replace());
-  const auto release = prints ? [] {}
-                              : prepare_file(output.certificate, file_content(made.issued, output),
-                                             kPublicFile, context.replace());
+  const auto prepare = [&](const std::string& file, const Bytes& content) -> std::function<void()> {
+    if (content.empty()) return [] {};
+    return prepare_file(file, content, kPublicFile, context.replace());
+  };
+  const auto release_response = prepare(output.response, made.response);
+  const auto release_p7b = prepare(output.p7b, made.p7b);
+  const auto release =
+      prepare(output.certificate, prints ? Bytes{} : file_content(made.issued, output));
   const std::string sha256 = sha256_hex(made.issued.certificate);
   undertaking.know("certificate", sha256);
   undertaking.know("serial", hex(made.issued.serial));
@@ -193,6 +214,7 @@ Outcome archive_and_issue(const Archiving& work, const SubmissionOutput& output,
     remember_archive(context, archive);
     record_issue(authority.store, made.issued);
     release();
+    release_p7b();
     release_response();
     return outcome_of(made.issued, work.asked.ca, archive, output);
   } catch (const Error& error) {
@@ -216,6 +238,8 @@ Outcome give_again(const Submission& asked, const ca::Issued& issued,
   const Bytes content = file_content(issued, output);
   write_unless(output.certificate, content, context,
                [&](const Bytes& there) { return there == content; });
+  const Bytes p7b = p7b_of(certificate.get(), signer.certificate);
+  write_unless(output.p7b, p7b, context, [&](const Bytes& there) { return there == p7b; });
   if (!output.response.empty()) {
     write_unless(output.response, response_to(asked, certificate.get(), signer), context,
                  [&](const Bytes& there) {

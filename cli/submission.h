@@ -19,6 +19,7 @@ struct SubmissionOutput {
   std::string certificate;  // "-": standard output
   std::string format = "pem";
   std::string response;  // "": none is wanted
+  std::string p7b;       // "": none is wanted
 };
 // Throws usage for outputs that do not go together.
 void check_submission_output(const SubmissionOutput& output, const Context& context);
@@ -55,9 +56,9 @@ struct Archiving {
   std::shared_ptr<ossl::RemoteKey> seal;
 };
 
-// Makes certificate and response, archives the key, records the certificate, releases the files, in
-// this order. From the moment when the key may be in the archive every error is unfinished: the
-// same command again, or doctor --repair, goes on from there (authority_repair.h).
+// Makes certificate, chain and response, archives the key, records the certificate, releases the
+// files, in this order. From the moment when the key may be in the archive every error is
+// unfinished: the same command again, or doctor --repair, goes on from there (authority_repair.h).
 Outcome archive_and_issue(const Archiving& work, const SubmissionOutput& output,
                           OpenAuthority& authority, recovery::Archive& archive,
                           Undertaking& undertaking, Context& context);

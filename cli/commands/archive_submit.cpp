@@ -149,6 +149,14 @@ void refuse_foreign_authority(recovery::Archive& archive, const recovery::Trust&
       .hint("anchors are named once, with archive init --trust");
 }
 
+// What the request says of where it was made, which nothing proves, for the log.
+Json client_claims(const recovery::CmcRequest& request) {
+  if (!request.client) return nullptr;
+  return {{"machine", json_text(request.client->machine)},
+          {"user", json_text(request.client->user)},
+          {"process", json_text(request.client->process)}};
+}
+
 Outcome run(const Options& options, Context& context) {
   guard_keys(context);
   check_submission_output(options.output, context);
@@ -195,7 +203,8 @@ Outcome run(const Options& options, Context& context) {
                    {"subject", json_text(subject)},
                    {"archive", json_text(archive_url(archive))},
                    {"format", options.output.format},
-                   {"file", json_text(absolute_output(options.output))}};
+                   {"file", json_text(absolute_output(options.output))},
+                   {"client", client_claims(asked.request)}};
   return undertake(context, token.token.info, facts, [&](Undertaking& undertaking) {
     return archive_and_issue(work, options.output, authority, archive, undertaking, context);
   });
@@ -222,6 +231,8 @@ void add_archive_submit(Arguments& command, Context& context) {
       .required();
   command.add_option("--response", options->output.response,
                      "File for the CMC response, which request complete reads");
+  command.add_option("--p7b", options->output.p7b,
+                     "File for the certificate with its authority's, PKCS#7");
   command.add_option("--format", options->output.format, "pem or der (default pem)")
       .one_of({"pem", "der"});
   command.footer(

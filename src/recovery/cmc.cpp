@@ -21,7 +21,6 @@ namespace {
 using cms::Element;
 using cms::Reader;
 
-constexpr std::string_view kClientInfo = "1.3.6.1.4.1.311.21.20";
 constexpr std::string_view kAddExtensions = "1.3.6.1.5.5.7.7.8";
 
 std::string control_name(std::string_view oid) {
@@ -162,11 +161,27 @@ ClientInfo client_info(const Element& value, const std::string& input) {
   Reader reader(value, "the client info of " + input);
   ClientInfo info;
   info.id = hex(reader.take(cms::kInteger, "its number").content);
-  info.machine = text_of(reader.next());
-  info.user = text_of(reader.next());
-  info.process = text_of(reader.next());
+  const auto claim = [&] { return std::string(as_text(reader.next().content).substr(0, 256)); };
+  info.machine = claim();
+  info.user = claim();
+  info.process = claim();
   reader.end();
   return info;
+}
+
+// Newer clients say it among the PKCS#10's attributes.
+std::optional<ClientInfo> client_info(X509_REQ* request, const std::string& input) {
+  const ossl::Asn1Object type(OBJ_txt2obj(std::string(kClientInfo).c_str(), 1));
+  const int at = X509_REQ_get_attr_by_OBJ(request, type.get(), -1);
+  if (at < 0) return std::nullopt;
+  const auto* value = static_cast<const ASN1_STRING*>(
+      X509_ATTRIBUTE_get0_data(X509_REQ_get_attr(request, at), 0, V_ASN1_SEQUENCE, nullptr));
+  ossl::clear_errors();
+  if (value == nullptr) return std::nullopt;
+  const ByteView der(ASN1_STRING_get0_data(value),
+                     static_cast<std::size_t>(ASN1_STRING_length(value)));
+  cms::check_ber(der, input);
+  return client_info(Reader(der, input).take(cms::kSequence, "the client info"), input);
 }
 
 Bytes read_tagged_request(const Element& sequence, const std::string& input) {
@@ -180,6 +195,19 @@ Bytes read_tagged_request(const Element& sequence, const std::string& input) {
   return to_bytes(request.whole);
 }
 
+// What newer clients ask for in the PKCS#10, those of Windows 2003 ask for here.
+void take_added_extensions(CmcRequest& request, const Element& list, const std::string& input) {
+  request.extensions = oids_of(list, input);
+  const unsigned char* start = list.whole.data();
+  const ossl::Extensions extensions(
+      d2i_X509_EXTENSIONS(nullptr, &start, static_cast<long>(list.whole.size())));
+  ossl::check(extensions != nullptr, "read the extensions that " + input + " adds",
+              Kind::malformed);
+  x509::ExtensionFacts facts = x509::read_extensions(extensions.get());
+  request.added_key_usage = std::move(facts.key_usage);
+  request.added_purposes = std::move(facts.extended_key_usage);
+}
+
 void read_pki_data(CmcRequest& request, Bytes& hash, const Bytes& content,
                    const std::string& input) {
   cms::check_ber(content, input);
@@ -189,7 +217,7 @@ void read_pki_data(CmcRequest& request, Bytes& hash, const Bytes& content,
     request.controls.push_back(control.named);
     if (control.named.oid == kRegInfo) request.registration = text_of(control.value);
     if (control.named.oid == kAddExtensions)
-      request.extensions = oids_of(after_references(control.value, input), input);
+      take_added_extensions(request, after_references(control.value, input), input);
     if (control.named.oid == kAddAttributes) {
       const Element attributes = after_references(control.value, input);
       for (std::string& oid : oids_of(attributes, input))
@@ -298,6 +326,7 @@ CmcRequest read_cmc_request(ByteView ber, const std::string& input) {
   if (!is_signed_by(message, key)) throw refuse("its signature is not by the key of its PKCS#10");
   if (const auto info = attribute_value(message.signed_attributes, kClientInfo, input))
     request.client = client_info(*info, input);
+  if (!request.client) request.client = client_info(request.request.get(), input);
   if (message.unsigned_attributes) {
     request.archived_key = read_archived_key_attribute(message, hash, input);
   } else if (!hash.empty()) {

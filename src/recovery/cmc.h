@@ -20,6 +20,7 @@ inline constexpr std::string_view kIssuedCertHash = "1.3.6.1.4.1.311.21.17";
 inline constexpr std::string_view kStatusInfo = "1.3.6.1.5.5.7.7.1";
 inline constexpr std::string_view kRegInfo = "1.3.6.1.5.5.7.7.18";
 inline constexpr std::string_view kAddAttributes = "1.3.6.1.4.1.311.10.10.1";
+inline constexpr std::string_view kClientInfo = "1.3.6.1.4.1.311.21.20";
 
 // A control of a PKIData or PKIResponse.
 struct CmcControl {
@@ -28,9 +29,10 @@ struct CmcControl {
   std::string name;  // "addExtensions"; "" when it is not known
 };
 
-// What a request says of the machine it comes from; nothing proves it.
+// What a request says of the machine it comes from ([MS-WCCE] 2.2.2.7.4); nothing proves it. Text
+// as it stands there, 256 bytes at most.
 struct ClientInfo {
-  std::string id;
+  std::string id;  // of the program, hex: 1 to 9 and 1000 are reserved
   std::string machine;
   std::string user;
   std::string process;
@@ -47,7 +49,9 @@ struct CmcRequest {
   ossl::Request request;  // the PKCS#10
   Bytes request_der;
   std::vector<CmcControl> controls;
-  std::vector<std::string> extensions;  // OIDs that a control adds
+  std::vector<std::string> extensions;       // OIDs that a control adds
+  std::vector<std::string> added_key_usage;  // what that control says of usage and purposes
+  std::vector<std::string> added_purposes;
   std::vector<std::string> attributes;  // OIDs that a control adds
   std::string registration;             // regInfo: "CertificateTemplate=User&"
   std::optional<ClientInfo> client;
@@ -70,8 +74,8 @@ struct CmcResponse {
   ossl::Certificate authority;  // that certificate
 };
 
-// The DER or BER in a file: as it is, or the one PEM block of any label (certreq writes "NEW
-// CERTIFICATE REQUEST"). Several blocks are no message: empty.
+// The DER or BER in a file, of any CMS message: as it is, or the one PEM block of any label
+// (certreq writes "NEW CERTIFICATE REQUEST"). Several blocks are no message: empty.
 Bytes cmc_of(ByteView file, const std::string& input);
 
 // True for a SignedData whose content is a PKIData or a PKIResponse.

@@ -23,6 +23,7 @@ using cms::kSequence;
 using cms::kSet;
 
 constexpr unsigned char kUtf8String = 0x0c;
+constexpr unsigned char kClientId[]{0x03, 0xe9};  // 1001: none that [MS-WCCE] reserves
 constexpr unsigned char kContext0 = cms::context_tag(0) | cms::kConstructed;
 constexpr unsigned char kContext1 = cms::context_tag(1) | cms::kConstructed;
 
@@ -66,12 +67,21 @@ Bytes add_attributes(unsigned char body_part, std::vector<Bytes> attributes) {
                                  set_of(kSet, std::move(attributes))}));
 }
 
+// [MS-WCCE] 2.2.2.7.4.
+Bytes client_info(const ClientInfo& client) {
+  const auto text = [](const std::string& value) { return der(kUtf8String, {as_bytes(value)}); };
+  return attribute(kClientInfo,
+                   der(kSequence, {der(kInteger, {ByteView(kClientId)}), text(client.machine),
+                                   text(client.user), text(client.process)}));
+}
+
 struct Message {
   std::string_view content_type;
   Bytes content;
   std::vector<Bytes> certificates;
   unsigned char version = 1;  // of the signer info: 1 by issuer and serial number, 3 by key
   Bytes signer;               // its name
+  Bytes signed_attribute;     // besides those that every message has; may be empty
   Bytes unsigned_attribute;   // may be empty
 };
 
@@ -84,10 +94,11 @@ Bytes signed_message(const Message& message, ossl::RemoteKey& signer) {
         .hint("take an RSA or EC key");
   }
   const Bytes algorithm = cms::der_algorithm(EVP_MD_get_type(scheme.digest->md()));
-  const Bytes attributes = set_of(
-      kSet,
-      {attribute("1.2.840.113549.1.9.3", oid(message.content_type)),
-       octets_attribute("1.2.840.113549.1.9.4", ossl::digest(*scheme.digest, message.content))});
+  std::vector<Bytes> signed_attributes{
+      attribute("1.2.840.113549.1.9.3", oid(message.content_type)),
+      octets_attribute("1.2.840.113549.1.9.4", ossl::digest(*scheme.digest, message.content))};
+  if (!message.signed_attribute.empty()) signed_attributes.push_back(message.signed_attribute);
+  const Bytes attributes = set_of(kSet, std::move(signed_attributes));
   const Bytes signature = signer.sign(scheme, ossl::digest(*scheme.digest, attributes));
   Bytes implicit = attributes;  // [0] in the message, SET OF where it is signed
   implicit[0] = kContext0;
@@ -129,6 +140,7 @@ Bytes make_cmc_request(const ArchivalRequest& what,
                                     der(kSequence, {}), der(kSequence, {})});
   message.version = 3;
   message.signer = der(cms::context_tag(0), {ossl::key_identifier(signer->public_key())});
+  if (what.client) message.signed_attribute = client_info(*what.client);
   message.unsigned_attribute = attribute(kArchivedKey, envelope);
   Bytes made = signed_message(message, *signer);
   const CmcRequest again = read_cmc_request(made, "the CMC request just made");

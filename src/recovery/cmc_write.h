@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -13,10 +14,11 @@ namespace hsmith::recovery {
 
 // A request whose private key goes along for an archive.
 struct ArchivalRequest {
-  ByteView request;               // PKCS#10, DER
-  const EVP_PKEY* key = nullptr;  // its private key
-  X509* exchange = nullptr;       // to whose key it is encrypted
-  std::string template_name;      // Windows's name for what is asked for; "" when there is none
+  ByteView request;                  // PKCS#10, DER
+  const EVP_PKEY* key = nullptr;     // its private key
+  X509* exchange = nullptr;          // to whose key it is encrypted
+  std::string template_name;         // Windows's name for what is asked for; "" when there is none
+  std::optional<ClientInfo> client;  // what the request says of where it was made
 };
 
 // The PKCS#10 in a PKIData with the hash over the archived key, signed by the PKCS#10's key under

@@ -226,9 +226,19 @@ ossl::PKey in_both_orders(ByteView blob, EVP_PKEY* expected, const Read& read) {
   }
 }
 
-// The one of its keys that is meant: a PKCS#12 file of which nobody knows a password.
+// A PKCS#12 file of which nobody knows a password: one that has one is no key.
+Pfx read_without_password(ByteView plaintext, const std::string& input) {
+  try {
+    return read_pfx(plaintext, input, Secret());
+  } catch (const Error& error) {
+    if (error.kind() != Kind::pin_incorrect) throw;
+    throw Error(Kind::mismatch, "it is a PKCS#12 file with a password, or a damaged one");
+  }
+}
+
+// The one of its keys that is meant.
 ossl::PKey read_pkcs12(ByteView plaintext, EVP_PKEY* expected, const std::string& input) {
-  Pfx pfx = read_pfx(plaintext, input, Secret());
+  Pfx pfx = read_without_password(plaintext, input);
   for (PfxKey& one : pfx.keys) {
     if (ossl::same_public_key(one.key.get(), expected)) return proved(std::move(one.key), expected);
   }

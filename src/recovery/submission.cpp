@@ -45,6 +45,7 @@ void require_for_encryption(const CmcRequest& request, const std::vector<std::st
   const auto asked = x509::request_facts(request.request.get());
   const bool encrypts = asked.key_type.starts_with("rsa") || asked.key_type.starts_with("ec:");
   if (encrypts && !is_for_signatures_only(key_usage, purposes) &&
+      !is_for_signatures_only(request.added_key_usage, request.added_purposes) &&
       !is_for_signatures_only(asked.extensions.key_usage, asked.extensions.extended_key_usage))
     return;
   throw Error(Kind::refused, fmt::format("archive the key of {}: it is for signatures only, and "

@@ -44,6 +44,7 @@ class Flow:
     name = ""
     tokens = ("softhsm", "nss")
     settled = ()          # states in which a repair may leave it, besides "before" and "done"
+    finished_again = ()   # of these, the ones that the same command run again finishes
     deletes = False
     rules = ""            # of the fault module, besides those that are swept
     is_repair = False
@@ -132,7 +133,7 @@ def strange_files(world):
     """Files that were not there before and that nobody would expect: torn, temporary, forgotten ones."""
     before = {str(path.relative_to(world.saved)) for path in world.saved.rglob("*")}
     expected = ("state/audit.log", "work/web.csr", "work/web.backup", "work/note.sig", "work/web.proof", "state/journal/", "state/requests/", "state/ca/lab.db-",
-                "state/archive.db", "state/archives/", "state/challenges/", "work/alice.", "work/web.crt", "work/web.rsp",
+                "state/archive.db", "state/archives/", "state/challenges/", "state/unfinished/", "work/alice.", "work/web.crt", "work/web.rsp",
                 "state/chains/")
     return [name for name in world.files() if name.endswith("-new") or
             (name not in before and not name.startswith(expected))]
@@ -692,7 +693,7 @@ class ArchiveAdd(Flow):
 
 class ArchiveGet(ArchiveAdd):
     name = "archive get"
-    again = {"before": {0}, "done": {8}}
+    again = {"before": {0}, "done": {0, 8}}  # what an interrupted run has made is made again
     nouns = ArchiveAdd.nouns + ("officer", "alice.rec", "challenges")
 
     def prepare(self, world):
@@ -783,6 +784,7 @@ class ArchiveSubmit(Flow):
     """The key is archived and the certificate issued, or neither."""
     name = "archive submit"
     tokens = ("softhsm",)
+    settled = finished_again = ("the certificate without its response",)
     again = {"before": {0}, "done": {0}}
     nouns = Flow.nouns + ("web.cmc", "lab", "archive.db", "web.crt", "web.rsp", "CMC message")
 
@@ -828,7 +830,9 @@ class ArchiveSubmit(Flow):
                                 capture_output=True).stdout.strip().removeprefix("serial=")
         if verified.returncode != 0 or issued != [serial] or archived != {hashlib.sha256(der).hexdigest().upper()}:
             return f"the certificate {serial} is written; on record {issued}, archived {archived}: {verified.stderr}"
-        whole = not response.exists() or subprocess.run(
+        if not response.exists():
+            return "the certificate without its response"
+        whole = subprocess.run(
             ["openssl", "cms", "-verify", "-inform", "der", "-in", "web.rsp", "-CAfile", "lab.crt", "-purpose", "any", "-out", "/dev/null"],
             cwd=world.work, capture_output=True).returncode == 0
         return "done" if whole else "the response does not verify"

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/files.h"
+#include "src/ossl/check.h"
 #include "src/recovery/cmc_message.h"
 #include "src/recovery/cmc_write.h"
 #include "src/recovery/envelope.h"
@@ -45,7 +46,8 @@ class SubmissionTest : public ::testing::Test {
   }
   Bytes cmc_by(const std::shared_ptr<MemoryKey>& key) {
     const Bytes request = request_by(key);
-    return make_cmc_request({request, key->private_key(), exchange_certificate_.get(), "User"},
+    return make_cmc_request({request, key->private_key(), exchange_certificate_.get(), "User",
+                             ClientInfo{"", "machine", "user", "process"}},
                             key);
   }
   ossl::PKey open(const CmcRequest& request) {
@@ -86,9 +88,34 @@ TEST_F(SubmissionTest, TheRequestHasTheShapeOfWindows) {
   const CmcRequest request = read_cmc_request(made, "x");
   EXPECT_THAT(request.attributes, ElementsAre(std::string(kEncryptedKeyHash)));
   EXPECT_EQ(request.registration, "CertificateTemplate=User&");
+  ASSERT_TRUE(request.client);
+  EXPECT_EQ(request.client->id, "03e9");
+  EXPECT_EQ(request.client->machine, "machine");
+  EXPECT_EQ(request.client->user, "user");
+  EXPECT_EQ(request.client->process, "process");
   EXPECT_EQ(request.archived_key->hash.size(), 32U);
   EXPECT_STREQ(request.archived_key->envelope.data.cipher.cipher->name, "aes-256-cbc");
   EXPECT_EQ(ability_of(request.archived_key->envelope.data.recipients.at(0)), "pkcs1");
+}
+
+TEST_F(SubmissionTest, ClientInfoAmongThePkcs10sAttributesIsRead) {
+  const auto key = MemoryKey::generate("rsa:2048");
+  const ossl::Request request = x509::parse_request(request_by(key), "x");
+  const std::string info("\x30\x0b\x02\x01\x09\x0c\x01m\x0c\x01u\x0c\x00", 13);
+  ASSERT_EQ(X509_REQ_add1_attr_by_txt(
+                request.get(), std::string(kClientInfo).c_str(), V_ASN1_SEQUENCE,
+                reinterpret_cast<const unsigned char*>(info.data()), static_cast<int>(info.size())),
+            1);
+  ASSERT_GT(X509_REQ_sign(request.get(), key->private_key(), EVP_sha256()), 0);
+  const Bytes signed_again = ossl::der_of(i2d_X509_REQ, request.get());
+  const CmcRequest read = read_cmc_request(
+      make_cmc_request({signed_again, key->private_key(), exchange_certificate_.get(), "", {}},
+                       key),
+      "x");
+  ASSERT_TRUE(read.client);
+  EXPECT_EQ(read.client->id, "09");
+  EXPECT_EQ(read.client->machine, "m");
+  EXPECT_EQ(read.client->user, "u");
 }
 
 TEST_F(SubmissionTest, AnyFlippedBitIsRefusedBeforeTheExchangeKeyIsUsed) {
