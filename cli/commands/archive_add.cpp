@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <map>
 #include <set>
+#include <unistd.h>
 
 #include "cli/archive_access.h"
 #include "cli/commands.h"
+#include "cli/other_keys.h"
 #include "cli/passwords.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -53,7 +55,8 @@ struct Run {
   std::vector<Error> failures;
 };
 
-// Files, and what is in the folders among them, in a stable order.
+// Files, and what is in the folders among them, in a stable order. EPF files are refused by name:
+// whoever has some there means them to be archived.
 std::vector<std::string> expand(const std::vector<std::string>& arguments) {
   std::vector<std::string> files;
   for (const std::string& argument : arguments) {
@@ -64,7 +67,8 @@ std::vector<std::string> expand(const std::vector<std::string>& arguments) {
     std::vector<std::string> inside;
     for (const auto& entry : fs::directory_iterator(argument)) {
       const std::string ending = lower(entry.path().extension().string());
-      if (ending == ".p12" || ending == ".pfx") inside.push_back(entry.path().string());
+      if (ending == ".p12" || ending == ".pfx" || ending == ".epf")
+        inside.push_back(entry.path().string());
     }
     std::sort(inside.begin(), inside.end());
     files.insert(files.end(), inside.begin(), inside.end());
@@ -171,6 +175,7 @@ void take(Run& run, const std::string& file, recovery::Candidate candidate) {
                                                run.options.foreign, std::time(nullptr));
   switch (judgement.fate) {
     case Fate::fit:
+      warn_of_other_key(run.context, run.archive, certificate);
       run.batch.push_back(std::move(candidate));
       run.batch_files.push_back(file);
       if (run.batch.size() == kBatch) flush(run);
@@ -212,6 +217,14 @@ void take_file(Run& run, const std::string& file, Passwords& passwords) {
       take(run, file, std::move(candidate));
     }
   }
+}
+
+// What else certutil -importKMS takes has no published format.
+Error as_no_pfx(const Error& error) {
+  return Error(error.kind(), error.what())
+      .hint(
+          "keys come in PKCS#12 files (.p12, .pfx); EPF files of Outlook and exports of Exchange's "
+          "Key Management Service (KMS) are not read");
 }
 
 Outcome outcome_of(Run& run) {
@@ -257,10 +270,11 @@ Outcome run(const Options& options, Context& context) {
     try {
       take_file(run, file, passwords);
     } catch (const Error& error) {
-      if (info(error.kind()).exit_status >= 9) throw;  // not this file's fault
+      const bool of_this_file = error.exit_status() < 9 || access(file.c_str(), R_OK) != 0;
+      if (!of_this_file) throw;
       ++run.counters.refused;
       note(run, file, nullptr, "refused", error.what());
-      run.failures.push_back(error);
+      run.failures.push_back(error.kind() == Kind::malformed ? as_no_pfx(error) : error);
     }
   }
   flush(run);

@@ -82,6 +82,9 @@ std::string kind_of_text(std::string_view text) {
   if (start.starts_with("eyj") && std::count(text.begin(), text.end(), '.') == 2 &&
       only_of(trim(text), "-_."))
     return "a JWS";
+  if (start.starts_with('[') && (text.find("[Password Token]") != std::string_view::npos ||
+                                 text.find("Profile Version=") != std::string_view::npos))
+    return "an EPF file, a profile of Outlook or Entrust";
   if (start.starts_with('{')) return "a JSON file";
   if (text.size() > 64 && only_of(text, "+/=\r\n")) return "Base64 without its BEGIN and END lines";
   return "text without a PEM block";

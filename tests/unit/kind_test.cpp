@@ -23,6 +23,9 @@ TEST(Kind, OfTextIsToldByHowItBegins) {
   EXPECT_EQ(kind("<HTML>"), "an HTML page");
   EXPECT_EQ(kind("<?xml version=\"1.0\"?>"), "an XML file");
   EXPECT_EQ(kind("{\"a\": 1}"), "a JSON file");
+  EXPECT_EQ(kind("[Password Token]\r\nProtection=40\r\nProfile Version=2\r\n"),
+            "an EPF file, a profile of Outlook or Entrust");
+  EXPECT_EQ(kind("[section]\nname=value\n"), "text without a PEM block");
   EXPECT_EQ(kind("ssh-ed25519 AAAA x"), "an OpenSSH public key");
   EXPECT_EQ(kind("ecdsa-sha2-nistp256 AAAA"), "an OpenSSH public key");
   EXPECT_EQ(kind("eyJhbGciOiJFUzI1NiJ9.eA.AA_-\n"), "a JWS");
