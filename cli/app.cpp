@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/crash.h"
 #include "cli/declarations.h"
+#include "cli/run_files.h"
 #include "src/base/error.h"
 #include "src/base/sqlite.h"
 #include "src/base/text.h"
@@ -247,6 +248,7 @@ int run(int all, char** argv, Context& context) {
   const Outcome outcome = context.run();
   stop_reporting_crashes();
   print_outcome(context, outcome);
+  forget_finished_runs();
   return status_of(outcome);
 }
 

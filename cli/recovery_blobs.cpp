@@ -6,6 +6,7 @@
 #include "cli/changes.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/recovery/cmc.h"
 #include "src/recovery/receipt.h"
 #include "src/x509/certificate.h"
 #include "tokens/matching.h"
@@ -58,8 +59,11 @@ ossl::Certificate certificate_for(const recovery::RecoveryBlob& blob,
 
 std::vector<BlobFile> read_blobs(const std::vector<std::string>& files) {
   std::vector<BlobFile> inputs;
-  for (const std::string& file : files)
-    inputs.push_back({file, recovery::read_blob(read_file(file), file)});
+  for (const std::string& file : files) {
+    const Bytes content = read_file(file);
+    const Bytes der = recovery::cmc_of(content, quoted(file));
+    inputs.push_back({file, recovery::read_blob(der.empty() ? content : der, file)});
+  }
   return inputs;
 }
 

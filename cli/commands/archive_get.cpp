@@ -7,6 +7,7 @@
 #include "cli/challenges.h"
 #include "cli/commands.h"
 #include "cli/officer.h"
+#include "cli/run_files.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/recovery/blob.h"
@@ -89,7 +90,11 @@ Outcome run(const Options& options, Context& context) {
   std::vector<Found> found;
   if (options.all) found = search_archive(archive, options.search);
   if (found.empty()) found.push_back(find_one_key(archive, options.search));
-  for (const Found& one : found) check_output(output_of(options, one), context.replace());
+  RunFiles files(context);
+  for (const Found& one : found) {
+    const std::string file = output_of(options, one);
+    check_output(file, files.replace(file));
+  }
   check_compromised(options, context, archive, found);
   const OfficerKey signer = open_officer(context, options.officer);
   const auto& officer = officer_of(archive, signer.certificate.get());
@@ -110,13 +115,14 @@ Outcome run(const Options& options, Context& context) {
     in_audit(context, archive.store->name(), entry, [&] {
       const recovery::MadeBlob made = recovery::make_blob(archive, one.row, signer.signer());
       keep_challenge(context, made.blob, made.challenge);
-      write_file(file, made.blob, kPrivateFile, context.replace());
+      files.write(file, made.blob);
     });
     Json json = found_json(archive, one);
     json["file"] = json_text(file);
     outcome.data["blobs"].push_back(std::move(json));
     outcome.text += fmt::format("{}: {}\n", printable(file), found_line(one));
   }
+  files.done();
   return outcome;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/officer.h"
 #include "cli/passwords.h"
 #include "cli/recovery_to_token.h"
+#include "cli/run_files.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
@@ -51,7 +52,7 @@ std::string output_of(const Options& options, const BlobFile& input) {
   return (std::filesystem::path(options.output) / (serial + ".p12")).string();
 }
 
-void check_file_options(const Options& options, Context& context) {
+void check_file_options(const Options& options, const RunFiles& files) {
   if (options.output.empty())
     throw Error(Kind::usage, "recover: neither a file to write (-o) nor --to-token is named");
   if (options.output == "-") throw Error(Kind::usage, "recover -o -: name a file");
@@ -64,15 +65,15 @@ void check_file_options(const Options& options, Context& context) {
     }
     return;
   }
-  check_output(options.output, context.replace());
+  check_output(options.output, files.replace(options.output));
 }
 
-void check_options(const Options& options, Context& context) {
+void check_options(const Options& options, const RunFiles& files) {
   if (!options.receipt.empty()) {
     if (options.receipt == "-") throw Error(Kind::usage, "recover --receipt -: name a file");
-    check_output(options.receipt, context.replace());
+    check_output(options.receipt, files.replace(options.receipt));
   }
-  if (!options.to_token) return check_file_options(options, context);
+  if (!options.to_token) return check_file_options(options, files);
   const bool of_files = !options.output.empty() || options.password || options.generate_password ||
                         options.merge || options.legacy;
   if (of_files)
@@ -80,7 +81,7 @@ void check_options(const Options& options, Context& context) {
 }
 
 std::vector<Change> changes_of(const Options& options, const std::vector<BlobFile>& inputs,
-                               Context& context) {
+                               const RunFiles& files) {
   std::vector<Change> changes;
   for (const BlobFile& input : inputs) {
     if (options.to_token) {
@@ -91,7 +92,7 @@ std::vector<Change> changes_of(const Options& options, const std::vector<BlobFil
       continue;
     }
     const std::string file = output_of(options, input);
-    if (!options.merge) check_output(file, context.replace());
+    if (!options.merge) check_output(file, files.replace(file));
     if (changes.empty() || !options.merge) changes.push_back({Change::Kind::create, file});
   }
   if (!options.receipt.empty()) changes.push_back({Change::Kind::create, options.receipt});
@@ -117,13 +118,13 @@ std::vector<Recovered> as_files(std::vector<Opened> opened, const Options& optio
 }
 
 Outcome written(const std::vector<Recovered>& all, const Options& options, const Secret& password,
-                Context& context) {
+                RunFiles& files) {
   const auto style = options.legacy ? recovery::PfxStyle::old_windows : recovery::PfxStyle::modern;
+  recovery::PfxWriter writer(password, style);
   Outcome outcome;
   outcome.data["files"] = Json::array();
   for (const Recovered& one : all) {
-    write_file(one.file, recovery::write_pfx(one.pfx, password, style), kPrivateFile,
-               context.replace());
+    files.write(one.file, writer.write(one.pfx));
     Json keys = Json::array();
     for (const auto& entry : one.pfx.keys) {
       const auto its = recovery::certificates_of(one.pfx, entry.key.get());
@@ -146,7 +147,7 @@ Outcome written(const std::vector<Recovered>& all, const Options& options, const
 // The agent's token is open in here only: the user's may be one of the same module. The receipt is
 // there before a key leaves.
 std::vector<Opened> open_with_card(const std::vector<BlobFile>& inputs, const Options& options,
-                                   const std::string& to, Context& context) {
+                                   const std::string& to, RunFiles& files, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
   const tokens::Inventory inventory = tokens::take_inventory(token);
   if (context.options.plan) {
@@ -154,35 +155,37 @@ std::vector<Opened> open_with_card(const std::vector<BlobFile>& inputs, const Op
     return {};
   }
   OpenedBlobs opened = open_blobs(inputs, token, inventory, !options.receipt.empty(), to, context);
-  if (!options.receipt.empty())
-    write_file(options.receipt, opened.receipt, kPrivateFile, context.replace());
+  if (!options.receipt.empty()) files.write(options.receipt, opened.receipt);
   return std::move(opened.keys);
 }
 
 Outcome run(const Options& options, Context& context) {
-  guard_keys(context);
+  if (!options.show) guard_keys(context);
   const std::vector<BlobFile> inputs = read_blobs(options.files);
   if (options.show) return show_blobs(inputs);
-  check_options(options, context);
+  RunFiles files(context);
+  check_options(options, files);
   const auto officers = trusted_officers(options.officers, context);
   for (const BlobFile& input : inputs) {
     require_officer(input.blob.signer_certificate.get(), input.blob.signer, officers, input.file);
   }
-  const std::vector<Change> changes = changes_of(options, inputs, context);
+  const std::vector<Change> changes = changes_of(options, inputs, files);
   std::optional<TargetToken> target;
   if (options.to_token) target = target_token(context, *options.to_token, options.to_pin);
   const bool ask = !target && !options.generate_password && !context.options.plan;
   const Secret password = ask ? new_password(context, options.password, options.output)
                               : Secret::take(random_password());
-  auto opened = open_with_card(inputs, options, target ? target->text : options.output, context);
+  auto opened =
+      open_with_card(inputs, options, target ? target->text : options.output, files, context);
   if (context.options.plan) return planned(changes);
   Outcome outcome = target
                         ? put_on_token(context, *target, opened)
-                        : written(as_files(std::move(opened), options), options, password, context);
+                        : written(as_files(std::move(opened), options), options, password, files);
   if (!options.receipt.empty()) {
     outcome.data["receipt"] = json_text(options.receipt);
     outcome.text += fmt::format("{}: the receipt\n", printable(options.receipt));
   }
+  files.done();
   return outcome;
 }
 

@@ -12,6 +12,7 @@
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
 #include "src/x509/certificate.h"
+#include "src/x509/kind.h"
 
 namespace hsmith::recovery {
 namespace {
@@ -141,6 +142,7 @@ MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer
 }
 
 RecoveryBlob read_blob(ByteView file, std::string_view input) {
+  if (!cms::looks_like_cms(file)) x509::refuse_kind(file, quoted(input), "a recovery blob");
   const std::optional<Bytes> rewritten = as_cms(file, input);
   const ByteView message = rewritten ? ByteView(*rewritten) : file;
   SignedFile read = read_signed_file(message, input);

@@ -8,6 +8,7 @@
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
+#include "src/recovery/pfx_keys.h"
 #include "src/recovery/private_key.h"
 #include "src/x509/certificate.h"
 #include "src/x509/kind.h"
@@ -29,10 +30,12 @@ using Safes = std::unique_ptr<STACK_OF(PKCS7), ossl::Deleter<free_safes>>;
 using Bags = std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), ossl::Deleter<free_bags>>;
 using Pkcs8 = std::unique_ptr<PKCS8_PRIV_KEY_INFO, ossl::Deleter<PKCS8_PRIV_KEY_INFO_free>>;
 
-// What OpenSSL takes as a password: no bytes and no pointer are different things to PKCS#12.
+// What OpenSSL takes as a password: no bytes and no pointer are different things to PKCS#12. Or
+// keys in its place.
 struct Password {
   const char* text;
   int size;
+  const PfxKeys* keys = nullptr;
 };
 
 std::string reading(const std::string& input) { return fmt::format("read {}", input); }
@@ -94,6 +97,38 @@ const X509_ALGOR* encryption_of(const PKCS7* safe) {
   return safe->d.encrypted->enc_data->algorithm;
 }
 
+template <typename Octets>
+std::optional<Secret> decrypted(const X509_ALGOR* algorithm, const Octets* octets,
+                                const Password& password) {
+  return pbes2_decrypt(
+      *password.keys, ossl::der_of(i2d_X509_ALGOR, const_cast<X509_ALGOR*>(algorithm)),
+      {ASN1_STRING_get0_data(octets), static_cast<std::size_t>(ASN1_STRING_length(octets))});
+}
+
+STACK_OF(PKCS12_SAFEBAG) * decrypt_bags(PKCS7* safe, const Password& password) {
+  if (password.keys == nullptr) return PKCS12_unpack_p7encdata(safe, password.text, password.size);
+  const auto plain =
+      decrypted(encryption_of(safe), safe->d.encrypted->enc_data->enc_data, password);
+  if (!plain) return nullptr;
+  const unsigned char* start = plain->reveal().data();
+  return reinterpret_cast<STACK_OF(PKCS12_SAFEBAG)*>(ASN1_item_d2i(
+      nullptr, &start, static_cast<long>(plain->size()), ASN1_ITEM_rptr(PKCS12_SAFEBAGS)));
+}
+
+PKCS8_PRIV_KEY_INFO* decrypt_key(const PKCS12_SAFEBAG& bag, const Password& password) {
+  if (password.keys == nullptr) {
+    return PKCS12_decrypt_skey_ex(&bag, password.text, password.size, context_with_legacy(),
+                                  nullptr);
+  }
+  const X509_ALGOR* algorithm = nullptr;
+  const ASN1_OCTET_STRING* octets = nullptr;
+  X509_SIG_get0(PKCS12_SAFEBAG_get0_pkcs8(&bag), &algorithm, &octets);
+  const auto plain = decrypted(algorithm, octets, password);
+  if (!plain) return nullptr;
+  const unsigned char* start = plain->reveal().data();
+  return d2i_PKCS8_PRIV_KEY_INFO(nullptr, &start, static_cast<long>(plain->size()));
+}
+
 // The bags of one safe; decrypts it where it is encrypted.
 Bags bags_of(PKCS7* safe, const Password& password, const std::string& input) {
   ossl::clear_errors();
@@ -106,7 +141,7 @@ Bags bags_of(PKCS7* safe, const Password& password, const std::string& input) {
                             reading(input)));
   }
   check_iterations(encryption_of(safe), input);
-  Bags bags(PKCS12_unpack_p7encdata(safe, password.text, password.size));
+  Bags bags(decrypt_bags(safe, password));
   ossl::clear_errors();
   if (bags) return bags;
   throw Error(Kind::pin_incorrect,
@@ -137,8 +172,7 @@ ossl::PKey shrouded_key(const PKCS12_SAFEBAG& bag, const Password& password,
                         const std::string& input) {
   check_iterations(encryption_of(bag), input);
   ossl::clear_errors();
-  const Pkcs8 info(
-      PKCS12_decrypt_skey_ex(&bag, password.text, password.size, context_with_legacy(), nullptr));
+  const Pkcs8 info(decrypt_key(bag, password));
   ossl::clear_errors();
   if (info) return key_of(info.get(), input);
   throw Error(Kind::pin_incorrect,
@@ -207,6 +241,18 @@ std::optional<Password> fitting(PKCS12* pfx, const Secret& password) {
   return std::nullopt;
 }
 
+Pfx read_contents(const PKCS12* file, const Password& password, const std::string& input) {
+  const Safes safes = safes_of(file, input);
+  Pfx pfx;
+  std::size_t count = 0;
+  for (int i = 0; i < sk_PKCS7_num(safes.get()); ++i) {
+    const Bags bags = bags_of(sk_PKCS7_value(safes.get(), i), password, input);
+    each_bag(bags.get(), 0, count, input,
+             [&](const PKCS12_SAFEBAG& bag) { take_bag(pfx, bag, password, input); });
+  }
+  return pfx;
+}
+
 }  // namespace
 
 PfxProtection pfx_protection(ByteView content, const std::string& input) {
@@ -251,15 +297,15 @@ Pfx read_pfx(ByteView content, const std::string& input, const Secret& password)
                 fmt::format("open {}: the password does not fit, or the file is damaged", input))
         .hint("name the right one with --password-source");
   }
-  const Safes safes = safes_of(file.get(), input);
-  Pfx pfx;
-  std::size_t count = 0;
-  for (int i = 0; i < sk_PKCS7_num(safes.get()); ++i) {
-    const Bags bags = bags_of(sk_PKCS7_value(safes.get(), i), *form, input);
-    each_bag(bags.get(), 0, count, input,
-             [&](const PKCS12_SAFEBAG& bag) { take_bag(pfx, bag, *form, input); });
+  return read_contents(file.get(), *form, input);
+}
+
+Pfx read_pfx(ByteView content, const std::string& input, const PfxKeys& keys) {
+  const Pkcs12 file = parse(content, input);
+  if (!has_mac_of(keys, content)) {
+    throw Error(Kind::pin_incorrect, fmt::format("open {}: its MAC is not by these keys", input));
   }
-  return pfx;
+  return read_contents(file.get(), {nullptr, 0, &keys}, input);
 }
 
 std::vector<const X509*> certificates_of(const Pfx& pfx, EVP_PKEY* key) {

@@ -1,6 +1,7 @@
 // PKCS#12 files (RFC 7292): read in every form that is met, written in two.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "src/ossl/handles.h"
 
 namespace hsmith::recovery {
+
+struct PfxKeys;  // pfx_keys.h
 
 struct PfxKey {
   ossl::PKey key;    // a software key
@@ -45,6 +48,8 @@ bool pfx_opens_without_password(ByteView content, const std::string& input);
 // is installed; several keys. The MAC comes first. Throws malformed, pin_incorrect, refused for too
 // many iterations, unsupported for what is not password-based, and for PBMAC1.
 Pfx read_pfx(ByteView content, const std::string& input, const Secret& password);
+// The same by keys that were derived for it before.
+Pfx read_pfx(ByteView content, const std::string& input, const PfxKeys& keys);
 
 // The certificates that have the key's public half.
 std::vector<const X509*> certificates_of(const Pfx& pfx, EVP_PKEY* key);
@@ -53,8 +58,24 @@ std::vector<const X509*> certificates_of(const Pfx& pfx, EVP_PKEY* key);
 // SHA-1 throughout, which Windows before 10 (1703) and Server 2019 reads.
 enum class PfxStyle { modern, old_windows };
 
-// Writes a file that opens with `password`, with names and local key ids, and opens it again:
-// throws internal when what comes back is not what went in. At least one key or certificate.
+// Writes files that open with one password. What the password gives is derived once for all of
+// them: that is nearly all of the work.
+class PfxWriter {
+ public:
+  PfxWriter(const Secret& password, PfxStyle style);
+  ~PfxWriter();
+
+  // A file with names and local key ids. It is opened again, the first one by the password alone:
+  // throws internal when what comes back is not what went in. At least one key or certificate.
+  Bytes write(const Pfx& pfx);
+
+ private:
+  Secret password_;
+  std::unique_ptr<PfxKeys> keys_;  // null: in the style of old Windows
+  bool proved_ = false;
+};
+
+// One file.
 Bytes write_pfx(const Pfx& pfx, const Secret& password, PfxStyle style);
 
 }  // namespace hsmith::recovery

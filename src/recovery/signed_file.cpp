@@ -11,6 +11,7 @@
 #include "src/cms/content_info.h"
 #include "src/cms/sign.h"
 #include "src/ossl/check.h"
+#include "src/x509/kind.h"
 
 namespace hsmith::recovery {
 namespace {
@@ -63,6 +64,8 @@ AgentFile read_agent_file(ByteView content, std::string_view input) {
     }
     read.signer = std::move(signed_file.certificate);
     json_text = std::move(signed_file.content);
+  } else if (!as_text(content).starts_with('{')) {
+    x509::refuse_kind(content, quoted(input), "an agent's file");
   }
   const auto refuse = [&](std::string_view cause) {
     return Error(Kind::malformed, fmt::format("read {}: it is no agent's file: {}", quoted(input),
