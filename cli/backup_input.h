@@ -10,4 +10,8 @@ namespace hsmith::cli {
 // Throws malformed with what the file is where it is none.
 tokens::Backup read_backup_file(const std::string& file);
 
+// Throws io where the file of a database backup cannot be opened, malformed where it is a folder:
+// what a store is opened with says of such a file that there is no such store.
+void check_database_file(const std::string& file);
+
 }  // namespace hsmith::cli

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/archive_access.h"
+#include "cli/backup_input.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -44,6 +45,7 @@ void restore(recovery::Store& backup, const recovery::StorePlace& place) {
 Outcome run(const Options& options, Context& context) {
   const recovery::StorePlace place = archive_place(context, options.archive);
   refuse_existing(place);
+  check_database_file(options.backup);
   const auto certificate = pinned_seal_certificate(context);
   recovery::Archive backup = recovery::open_archive(
       recovery::open_sqlite_store(options.backup, recovery::StoreMode::read), certificate.get());

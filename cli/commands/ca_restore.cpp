@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/authority.h"
+#include "cli/backup_input.h"
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
@@ -13,6 +14,7 @@ namespace hsmith::cli {
 namespace {
 
 Outcome run(const std::string& backup, Context& context) {
+  check_database_file(backup);
   Database copy = ca::open_store_file(backup, DatabaseMode::read);
   const ca::StoreCounts counts = ca::check_store(copy);
   const ca::Settings settings = ca::read_settings(copy);

@@ -11,6 +11,7 @@
 #include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
+#include "src/x509/kind.h"
 #include "src/x509/public_key.h"
 #include "tokens/attestation.h"
 
@@ -123,6 +124,7 @@ Outcome verify(const Options& options, Context& context) {
   const Bytes challenge = challenge_of(options, context);
   const std::string name = quoted(options.bundle);
   const Bytes content = read_file(options.bundle, kBundleLimit);
+  if (x509::kind_of(content) != "a JSON file") x509::refuse_kind(content, name, "a proof bundle");
   const tokens::Bundle bundle = tokens::parse_bundle(as_text(content), name);
   const tokens::Proof proof = tokens::parse_report(bundle.report, name);
   const ossl::PKey key = key_of_proof(proof, name);

@@ -121,15 +121,19 @@ class Trial:
         self.judge(f"good {name}", ended, problems)
         return ended.data() if ended.status == 0 else None
 
+    def points(self, end):
+        stride = self.options.stride * self.command.thin
+        return range(self.options.offset % stride, end, stride)
+
     def prefixes(self):
         for name, content, good in self.good_answers():
-            for size in range(self.options.offset % self.options.stride, len(content), self.options.stride):
+            for size in self.points(len(content)):
                 if b"\0" not in content[:size] or not self.command.uri:
                     self.damaged(good, content[:size], f"prefix {name} {size}", size)
 
     def bits(self):
         for name, content, good in self.good_answers():
-            for bit in range(self.options.offset % self.options.stride, 8 * len(content), self.options.stride):
+            for bit in self.points(8 * len(content)):
                 changed = bytearray(content)
                 changed[bit // 8] ^= 1 << bit % 8
                 if not self.command.uri or 0 not in changed:

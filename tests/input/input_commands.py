@@ -31,6 +31,7 @@ class Command:
     any_content: bool = False  # content does not matter: only what cannot be read is refused
     uri: bool = False
     restores: bool = False     # what it changes does not show in the sizes of files
+    thin: int = 1              # of a large input only each N-th prefix and bit is tried
 
     @property
     def name(self):
@@ -128,6 +129,15 @@ COMMANDS = [
     Command("decrypt {} -o made", ("box.p7m",), "an encrypted message",
             ("an encrypted CMS message", "a PKCS#7 or CMS file", "a MIME message"), output="made", repeats=True, statuses=frozenset({3, 5, 6, 7, 9, 10})),
     Command("key backup-verify {} --under backups", ("kept.backup",), "a key backup", ("a JSON file",)),
+    Command("key prove --verify {} --challenge 00112233445566778899aabbccddeeff", ("web.proof",), "a proof bundle", ("a JSON file",)),
+    # The policy is read before a token is looked for; an audit of all keys for each would take hours.
+    Command("token audit --policy {} --token nosuch", ("audit.toml",), statuses=frozenset({2, 5, 6, 7}), status=5, skips=("zeros",)),
+    Command("archive restore {} --archive sqlite:made.db", ("archive.backup",), same=any_answer, output="made.db", thin=997,
+            statuses=frozenset({3, 6, 7, 10}), skips=WITHOUT_END),  # a database may be large
+    Command("ca restore {}", ("lab.backup",), status=8, thin=997, statuses=frozenset({3, 6, 7, 8, 10}), skips=WITHOUT_END),
+    Command("archive add {} --password-source file:pw", ("user.out.p12",), same=any_answer, restores=True,
+            statuses=frozenset({3, 4, 6, 7, 10})),
+    Command("kra add {}", ("kra3.der",), "a certificate", CERTIFICATES, same=any_answer, restores=True, statuses=frozenset({3, 6, 7, 8, 10})),
     Command("log verify --checkpoint {} --cert mail.pem", ("checkpoint",), "a checkpoint of the audit log", ("a JSON file",)),
     Command("log verify --checkpoint checkpoint --cert {}", ("mail.der",), "a certificate", CERTIFICATES),
     Command("key list --config {}", ("config.toml",), statuses=frozenset({0, 2, 5, 6, 7}), skips=("zeros",)),

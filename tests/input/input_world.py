@@ -94,6 +94,14 @@ openssl x509 -in kra2.pem -outform der -out kra2.der
 hsmith kra add kra2.pem --probe kra2 >/dev/null
 hsmith archive rekey export --from CN=agent --officer mail -o out.rekey >/dev/null
 hsmith archive rekey wrap out.rekey --to kra2.pem --officer-cert mail.pem -o back.rekey >/dev/null
+hsmith request new box --cn kra3 -o kra3.csr >/dev/null
+hsmith ca issue kra3.csr --ca lab --profile kra --same-token -o kra3.pem --approve \
+  $(hsmith request show kra3.csr --json | jq -r '.data.public_key_sha256[:16]') >/dev/null
+openssl x509 -in kra3.pem -outform der -out kra3.der
+hsmith archive backup -o archive.backup >/dev/null
+hsmith ca backup lab -o lab.backup >/dev/null
+hsmith key prove web -o web.proof --challenge 00112233445566778899aabbccddeeff >/dev/null
+printf '[findings]\nnot_born_here = "off"\nduplicate = "off"\n' > audit.toml
 printf 'token = "sandbox"\n' > config.toml
 printf 'description = "x"\n[usage]\nec = ["digitalSignature"]\n[subject]\nrequired = ["CN"]\n' > profile.toml
 printf 'subject = "CN=x"\nsan = ["dns:www.example.com"]\nku = ["digitalSignature"]\n' > template.toml
