@@ -45,16 +45,16 @@ void restore(recovery::Store& backup, const recovery::StorePlace& place) {
 Outcome run(const Options& options, Context& context) {
   const recovery::StorePlace place = archive_place(context, options.archive);
   refuse_existing(place);
-  check_database_file(options.backup);
   const auto certificate = pinned_seal_certificate(context);
-  recovery::Archive backup = recovery::open_archive(
-      recovery::open_sqlite_store(options.backup, recovery::StoreMode::read), certificate.get());
   recovery::ArchiveCounts counts;
-  const auto problems = recovery::verify_archive(backup, counts);
-  if (!problems.empty()) {
+  recovery::Archive backup = read_database_file(options.backup, [&] {
+    recovery::Archive opened = recovery::open_archive(
+        recovery::open_sqlite_store(options.backup, recovery::StoreMode::read), certificate.get());
+    const auto problems = recovery::verify_archive(opened, counts);
+    if (problems.empty()) return opened;
     throw Error(Kind::mismatch, fmt::format("restore {}: it does not verify: {}",
                                             quoted(options.backup), problems.front()));
-  }
+  });
   if (!options.accept_rollback) {
     try {
       refuse_rollback(context, backup);

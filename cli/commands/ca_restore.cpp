@@ -13,13 +13,30 @@
 namespace hsmith::cli {
 namespace {
 
+// A backup, every row of which was checked.
+struct CheckedBackup {
+  Database store;
+  ca::StoreCounts counts;
+  ca::Settings settings;
+  std::vector<ca::Authority> authorities;
+};
+
+CheckedBackup read_checked(const std::string& file) {
+  return read_database_file(file, [&] {
+    Database store = ca::open_store_file(file, DatabaseMode::read);
+    const ca::StoreCounts counts = ca::check_store(store);
+    ca::Settings settings = ca::read_settings(store);
+    auto authorities = ca::read_authorities(store);
+    return CheckedBackup{std::move(store), counts, std::move(settings), std::move(authorities)};
+  });
+}
+
 Outcome run(const std::string& backup, Context& context) {
-  check_database_file(backup);
-  Database copy = ca::open_store_file(backup, DatabaseMode::read);
-  const ca::StoreCounts counts = ca::check_store(copy);
-  const ca::Settings settings = ca::read_settings(copy);
-  const auto authorities = ca::read_authorities(copy);
-  X509* own = ca::authority_in_service(authorities).certificate.get();
+  CheckedBackup checked = read_checked(backup);
+  Database& copy = checked.store;
+  const ca::StoreCounts& counts = checked.counts;
+  const ca::Settings& settings = checked.settings;
+  X509* own = ca::authority_in_service(checked.authorities).certificate.get();
   tokens::check_new_label(settings.name);
   const FileLock lock = lock_authority(context, settings.name);
   const auto file = ca::store_path(context.environment.state_folder, settings.name);

@@ -184,6 +184,7 @@ class World:
         shutil.copytree(self.live, self.saved, symlinks=True)
 
     def restore(self):
+        os.chdir(self.folder)  # the working folder goes
         shutil.rmtree(self.live)
         shutil.copytree(self.saved, self.live, symlinks=True)
 
