@@ -947,5 +947,5 @@ def all_flows():
                Repair(RecoverToToken(), "kill after C_CreateObject 1"),
                Repair(ChainInstall(), "kill after C_CreateObject 1"),
                Repair(KeyRestore(), "kill after C_UnwrapKey 2"),
-               Repair(KeyGenerateWrap(), "kill after C_GenerateKey 4")]
+               Repair(KeyGenerateWrap(), "kill after C_GenerateKey 5")]
     return flows + repairs
