@@ -41,16 +41,20 @@ void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::strin
 constexpr char kRepair[] =
     "see what is left with hsmith doctor, settle it with: hsmith doctor --repair";
 
-// What a failed installation left: certificates with its id that were not there before.
-void remove_leftovers(const OpenToken& token, const Inventory& before, ByteView id) {
+// What a failed installation left: certificates with its id that were not there before. Returns how
+// many it removed.
+std::size_t remove_leftovers(const OpenToken& token, const Inventory& before, ByteView id) {
   pkcs11::Template same_id;
   same_id.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, id);
+  std::size_t removed = 0;
   for (const CK_OBJECT_HANDLE handle : token.session->find(same_id, kMostCandidates)) {
     const auto was_there = [&](const TokenCertificate& old) { return old.handle == handle; };
     const bool old = std::any_of(before.certificates.begin(), before.certificates.end(), was_there);
-    if (!old) token.session->destroy(handle);
+    if (old) continue;
+    token.session->destroy(handle);
+    ++removed;
   }
-  token.module->token_info(token.slot);  // as a pulled card does not answer
+  return removed;
 }
 
 Installed install_as(const OpenToken& token, const Inventory& inventory, const std::string& label,
@@ -64,13 +68,16 @@ Installed install_as(const OpenToken& token, const Inventory& inventory, const s
     read_back(token, handle, label, id, fields.value);
   } catch (const Error& error) {
     const Error outer = error.during(fmt::format("install the certificate of {}", name));
+    std::size_t removed = 0;
     try {
-      remove_leftovers(token, inventory, id);
+      removed = remove_leftovers(token, inventory, id);
     } catch (const Error&) {
       throw outer.during("what was begun could not be removed").hint(kRepair).unfinished();
     }
     // In a place there may be something else now than before.
-    if (quirks_of(token.info).has_places()) throw Error(outer).hint(kRepair).unfinished();
+    if (quirks_of(token.info).has_places() ||
+        (removed == 0 && may_hide_leftovers(token.info, error)))
+      throw Error(outer).hint(kRepair).unfinished();
     throw outer;
   }
   return Installed::now;

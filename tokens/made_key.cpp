@@ -84,35 +84,48 @@ std::vector<CK_OBJECT_HANDLE> all_objects(const OpenToken& token) {
   return token.session->find({}, 1'000'000);
 }
 
-void remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
-                      const KeySpec& spec) {
+std::size_t remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
+                             const KeySpec& spec) {
   if (quirks_of(token.info).keeps_keys) {
     pkcs11::Template place;
     place.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set(CKA_ID, spec.id);
-    if (token.session->find(place, 1).empty()) return;
+    if (token.session->find(place, 1).empty()) return 0;
     throw Error(Kind::token_failed, fmt::format("the id {} has a key, and it is not known whether "
                                                 "it is the old or a new one",
                                                 hex(spec.id)));
   }
+  std::size_t removed = 0;
   for (const CK_OBJECT_HANDLE handle : all_objects(token)) {
     if (std::find(before.begin(), before.end(), handle) != before.end()) continue;
     static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
     const std::string found = token.session->get(handle, kLabel).text(CKA_LABEL);
-    if (found == spec.label || found.empty()) token.session->destroy(handle);
+    if (found != spec.label && !found.empty()) continue;
+    token.session->destroy(handle);
+    ++removed;
   }
-  // A card that was pulled out still has, for OpenSC 0.23, the objects that were read before.
-  token.module->token_info(token.slot);
+  return removed;
 }
 
 void fail_without_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
                             const KeySpec& spec, const std::string& doing, const Error& error) {
+  constexpr char kRepair[] =
+      "see what is left with hsmith doctor, remove it with: hsmith doctor --repair";
+  std::size_t removed = 0;
   try {
-    remove_leftovers(token, before, spec);
+    removed = remove_leftovers(token, before, spec);
   } catch (const Error& second) {
     throw Error(error.kind(), fmt::format("{}: {}; what was begun could not be removed: {}", doing,
                                           error.what(), second.what()))
         .ckr(error.ckr())
-        .hint("see what is left with hsmith doctor, remove it with: hsmith doctor --repair")
+        .hint(kRepair)
+        .unfinished();
+  }
+  if (removed == 0 && may_hide_leftovers(token.info, error)) {
+    throw Error(error.kind(), fmt::format("{}: {}; what was begun may be on the card, where only "
+                                          "the next run sees it",
+                                          doing, error.what()))
+        .ckr(error.ckr())
+        .hint(kRepair)
         .unfinished();
   }
   throw error.during(doing);

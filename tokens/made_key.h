@@ -42,9 +42,9 @@ std::vector<CK_OBJECT_HANDLE> all_objects(const OpenToken& token);
 
 // What a generation that failed left on the token: objects that were not there before, with the new
 // label or with none (SoftHSM 2.6.1 leaves one without a label). The label was free before, and the
-// token is locked, so nobody else's object can have it.
-void remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
-                      const KeySpec& spec);
+// token is locked, so nobody else's object can have it. Returns how many objects it removed.
+std::size_t remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
+                             const KeySpec& spec);
 // The error that says what became of it, after remove_leftovers: `error`, or an unfinished one.
 [[noreturn]] void fail_without_leftovers(const OpenToken& token,
                                          std::span<const CK_OBJECT_HANDLE> before,

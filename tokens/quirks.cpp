@@ -60,9 +60,12 @@ constexpr TokenQuirks kTpm{.rsa_signs_by_decrypting = true,
                            .unusable_type = "ec:p521",
                            .unblocks_pin = "tpm2_dictionarylockout --clear-lockout"};
 
-// OpenSC 0.23, any card: TOKEN_NOT_RECOGNIZED to a curve that the card does not have. What unblocks
-// a PIN is the card's PUK, which is no security officer's PIN for most cards.
-constexpr TokenQuirks kOpensc{.refuses_type = "CKR_TOKEN_NOT_RECOGNIZED",
+// OpenSC 0.23, any card: reads the card's objects once for a process; a generation that a pulled
+// card breaks off may leave a private key without a public one. TOKEN_NOT_RECOGNIZED to a curve
+// that the card does not have. What unblocks a PIN is the card's PUK, which is no security
+// officer's PIN for most cards.
+constexpr TokenQuirks kOpensc{.lists_from_memory = true,
+                              .refuses_type = "CKR_TOKEN_NOT_RECOGNIZED",
                               .unblocks_pin = "pkcs15-tool --unblock-pin"};
 
 }  // namespace
@@ -72,6 +75,10 @@ const TokenQuirks& quirks_of(const pkcs11::TokenInfo& token) {
   if (is_ykcs11(token)) return kYkcs11;
   if (is_tpm(token)) return kTpm;
   return is_opensc(token) ? kOpensc : kNone;
+}
+
+bool may_hide_leftovers(const pkcs11::TokenInfo& token, const Error& error) {
+  return quirks_of(token).lists_from_memory && error.kind() != Kind::unsupported;
 }
 
 bool is_busy_code(const std::string& ckr) {

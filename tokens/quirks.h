@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "pkcs11/module.h"
+#include "src/base/error.h"
 
 namespace hsmith::tokens {
 
@@ -36,6 +37,9 @@ struct TokenQuirks {
   bool fixed_labels = false;
   // It says that EC keys decrypt and do not derive; they do what EC keys do.
   bool ec_keys_derive = false;
+  // It lists objects from memory, those of a card that is gone too: what a generation or an
+  // installation left on the card when it failed, only the next process sees.
+  bool lists_from_memory = false;
   // RSA keys sign a digest by raw decryption, and so must be made able to decrypt too.
   bool rsa_signs_by_decrypting = false;
   // Attributes that it does not take for a new key, whatever their value.
@@ -53,6 +57,10 @@ struct TokenQuirks {
   bool has_places() const { return last_place != 0; }
 };
 const TokenQuirks& quirks_of(const pkcs11::TokenInfo& token);
+
+// True where something may be on the token that this process cannot see, after `error` from a call
+// that makes objects and of which nothing was found to be removed.
+bool may_hide_leftovers(const pkcs11::TokenInfo& token, const Error& error);
 
 // True for the codes that such a module answers when another process was rewriting the token.
 // Never a code that says anything about the PIN being right or wrong.

@@ -136,6 +136,8 @@ def pull(run, officer):
                 if "doctor" in ended.err:
                     run.repair()
                 again(run, name, arguments, command, number)
+                if name == "key generate" and not officer:
+                    delete_new_keys(run)
             except steps.Failed as failure:
                 raise steps.Failed(f"{where}: {failure}\n(first: {ended.status}: {ended.err})") from None
         print(f"{run.token.title}: {name}: {commands} commands, {time.monotonic() - begun:.0f} s", flush=True)
@@ -151,6 +153,13 @@ def again(run, name, arguments, command, number):
     report = run.execute([BINARY, "doctor", "--json"])
     if "was interrupted" in report.out and "nothing was interrupted" not in report.out:
         raise steps.Failed(f"something is left: {report.out}")
+
+
+def delete_new_keys(run):
+    """The ISO card has room for eight keys."""
+    for key in run.hsmith("key", "list").data["keys"]:
+        if key["label"].startswith("new"):
+            run.hsmith("key", "delete", steps.name_of(key), "--token", os.environ["HSMITH_TOKEN"], "--yes")
 
 
 def wait_for_card(run):
