@@ -12,11 +12,6 @@
 namespace hsmith::cli {
 namespace {
 
-std::string fact(const journal::Entry& entry, const char* name) {
-  const auto found = entry.intent.facts.find(name);
-  return found != entry.intent.facts.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 // Writes what is on record to where it was to go.
 Repaired release_issued(const journal::Entry& entry, const ca::Issued& issued,
                         const std::string& ca) {

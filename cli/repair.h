@@ -14,6 +14,9 @@ struct Repaired {
   std::string text;      // what was done, or what is needed
 };
 
+// What the journal knows under that name; empty where it is not there, or no text.
+std::string fact(const journal::Entry& entry, const char* name);
+
 // Takes back a pair that was made for something that then did not happen.
 Repaired repair_unused_key(const tokens::OpenToken& token, const journal::Entry& entry,
                            const Context& context);

@@ -2,17 +2,16 @@
 
 #include <cerrno>
 #include <cstring>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <memory>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/sqlite_library.h"
 #include "src/base/text.h"
 
 namespace hsmith {
@@ -23,88 +22,6 @@ namespace fs = std::filesystem;
 constexpr int kBusyMilliseconds = 5000;
 // No value of ours comes near; a row that claims more is not read into memory.
 constexpr int kLongestValue = 64 << 20;
-
-// The functions of the library that are used here.
-struct Library {
-  decltype(&sqlite3_libversion) libversion;
-  decltype(&sqlite3_open_v2) open_v2;
-  decltype(&sqlite3_close) close;
-  decltype(&sqlite3_exec) exec;
-  decltype(&sqlite3_errmsg) errmsg;
-  decltype(&sqlite3_errstr) errstr;
-  decltype(&sqlite3_extended_errcode) extended_errcode;
-  decltype(&sqlite3_system_errno) system_errno;
-  decltype(&sqlite3_busy_timeout) busy_timeout;
-  decltype(&sqlite3_db_config) db_config;
-  decltype(&sqlite3_limit) limit;
-  decltype(&sqlite3_last_insert_rowid) last_insert_rowid;
-  decltype(&sqlite3_changes64) changes64;
-  decltype(&sqlite3_prepare_v2) prepare_v2;
-  decltype(&sqlite3_finalize) finalize;
-  decltype(&sqlite3_step) step;
-  decltype(&sqlite3_reset) reset;
-  decltype(&sqlite3_bind_int64) bind_int64;
-  decltype(&sqlite3_bind_text64) bind_text64;
-  decltype(&sqlite3_bind_blob64) bind_blob64;
-  decltype(&sqlite3_bind_zeroblob) bind_zeroblob;
-  decltype(&sqlite3_bind_null) bind_null;
-  decltype(&sqlite3_column_type) column_type;
-  decltype(&sqlite3_column_int64) column_int64;
-  decltype(&sqlite3_column_text) column_text;
-  decltype(&sqlite3_column_blob) column_blob;
-  decltype(&sqlite3_column_bytes) column_bytes;
-};
-
-void* open_library() { return dlopen("libsqlite3.so.0", RTLD_NOW | RTLD_LOCAL); }
-
-template <typename Function>
-void find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  if (function == nullptr)
-    throw Error(Kind::unsupported, fmt::format("load SQLite: it has no function {}", name));
-}
-
-Library load() {
-  void* library = open_library();
-  if (library == nullptr) {
-    throw Error(Kind::unsupported, fmt::format("load SQLite: {}", dlerror()))
-        .hint("install the package libsqlite3-0");
-  }
-  Library l{};
-  find(library, "sqlite3_libversion", l.libversion);
-  find(library, "sqlite3_open_v2", l.open_v2);
-  find(library, "sqlite3_close", l.close);
-  find(library, "sqlite3_exec", l.exec);
-  find(library, "sqlite3_errmsg", l.errmsg);
-  find(library, "sqlite3_errstr", l.errstr);
-  find(library, "sqlite3_extended_errcode", l.extended_errcode);
-  find(library, "sqlite3_system_errno", l.system_errno);
-  find(library, "sqlite3_busy_timeout", l.busy_timeout);
-  find(library, "sqlite3_db_config", l.db_config);
-  find(library, "sqlite3_limit", l.limit);
-  find(library, "sqlite3_last_insert_rowid", l.last_insert_rowid);
-  find(library, "sqlite3_changes64", l.changes64);
-  find(library, "sqlite3_prepare_v2", l.prepare_v2);
-  find(library, "sqlite3_finalize", l.finalize);
-  find(library, "sqlite3_step", l.step);
-  find(library, "sqlite3_reset", l.reset);
-  find(library, "sqlite3_bind_int64", l.bind_int64);
-  find(library, "sqlite3_bind_text64", l.bind_text64);
-  find(library, "sqlite3_bind_blob64", l.bind_blob64);
-  find(library, "sqlite3_bind_zeroblob", l.bind_zeroblob);
-  find(library, "sqlite3_bind_null", l.bind_null);
-  find(library, "sqlite3_column_type", l.column_type);
-  find(library, "sqlite3_column_int64", l.column_int64);
-  find(library, "sqlite3_column_text", l.column_text);
-  find(library, "sqlite3_column_blob", l.column_blob);
-  find(library, "sqlite3_column_bytes", l.column_bytes);
-  return l;
-}
-
-const Library& sqlite() {
-  static const Library library = load();
-  return library;
-}
 
 // The last failure of a database as an Error. A full or failing disk has a reason of its own.
 [[noreturn]] void fail(sqlite3* database, const std::string& path, std::string_view doing) {
@@ -409,12 +326,6 @@ Transaction::~Transaction() {
 void Transaction::commit() {
   database_.execute("COMMIT");
   open_ = false;
-}
-
-std::optional<std::string> sqlite_version() {
-  void* library = open_library();
-  if (library == nullptr) return std::nullopt;
-  return sqlite().libversion();
 }
 
 }  // namespace hsmith

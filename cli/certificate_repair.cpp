@@ -1,0 +1,99 @@
+#include "cli/certificate_repair.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "cli/chain_store.h"
+#include "cli/renewal.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "tokens/certificates.h"
+#include "tokens/keys.h"
+#include "tokens/links.h"
+#include "tokens/quirks.h"
+
+namespace hsmith::cli {
+
+using tokens::Inventory;
+using tokens::Key;
+using tokens::OpenToken;
+
+void delete_half_made(const OpenToken& token, const Bytes& der, const Bytes& id,
+                      const std::vector<std::string>& labels) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const bool any_label = tokens::quirks_of(token.info).fixed_labels;
+  for (const tokens::TokenCertificate& there : inventory.certificates) {
+    const bool labelled =
+        any_label || std::find(labels.begin(), labels.end(), there.label) != labels.end();
+    if (there.der == der && !(labelled && there.id == id)) tokens::destroy(token, there);
+  }
+  for (const tokens::BrokenObject& broken : inventory.broken) {
+    if (broken.object_class != CKO_CERTIFICATE) continue;
+    pkcs11::Template ours;
+    ours.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, id);
+    const auto handles = token.session->find(ours, 20);
+    if (std::find(handles.begin(), handles.end(), broken.handle) != handles.end())
+      token.session->destroy(broken.handle);
+  }
+}
+
+Repaired repair_installation(const OpenToken& token, const journal::Entry& entry) {
+  const auto der = parse_hex(fact(entry, "certificate"));
+  if (!der) return {true, "the journal does not say which certificate it was"};
+  const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
+  const auto succession = succession_in(entry.intent.facts);
+  std::vector<std::string> labels{fact(entry, "label")};
+  if (succession) labels.push_back(succession->name);
+  delete_half_made(token, *der, parse_hex(fact(entry, "id")).value_or(Bytes{}), labels);
+  const Inventory inventory = tokens::take_inventory(token);
+  const Key& key =
+      tokens::key_of_certificate(inventory, certificate.get(), "the certificate in the journal");
+  // Under either of its labels: it may have the later one already.
+  const bool installed = std::any_of(inventory.certificates.begin(), inventory.certificates.end(),
+                                     [&](const auto& one) { return one.der == *der; });
+  try {
+    if (!installed) tokens::install(token, inventory, key, certificate.get());
+  } catch (const Error& error) {
+    if (error.kind() != Kind::unsupported) throw;
+    return {true, error.what()};  // nor will it ever be
+  }
+  if (succession) succeed(token, *succession);
+  return {true, fmt::format("the certificate of {} is installed", key.uri)};
+}
+
+Repaired repair_chain(const OpenToken& token, const journal::Entry& entry, Context& context) {
+  const auto der = parse_hex(fact(entry, "certificate"));
+  if (!der) return {true, "the journal does not say which certificate it was"};
+  const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
+  const std::string fingerprint = x509::certificate_sha256(certificate.get());
+  const Bytes id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  std::vector<std::string> retires;
+  if (entry.intent.facts.contains("retires") && entry.intent.facts["retires"].is_array()) {
+    for (const auto& one : entry.intent.facts["retires"])
+      if (one.is_string()) retires.push_back(one.get<std::string>());
+  }
+  delete_half_made(token, *der, id, {fact(entry, "label")});
+  auto present = chain_certificates(tokens::take_inventory(token), context);
+  const bool there = std::any_of(present.begin(), present.end(), [&](const auto& one) {
+    return one.facts.sha256 == fingerprint && one.place != ChainPlace::retired;
+  });
+  if (!there) put_chain_certificate(token, certificate.get(), fact(entry, "label"), id, context);
+  for (const ChainCertificate& one : present) {
+    const bool goes = std::find(retires.begin(), retires.end(), one.facts.sha256) != retires.end();
+    if (goes && one.place != ChainPlace::retired) retire_chain_certificate(token, one, context);
+  }
+  return {true, fmt::format("the certificate {} is installed", quoted(fact(entry, "label")))};
+}
+
+Repaired repair_links(const OpenToken& token, const journal::Entry& entry) {
+  for (const tokens::Links& links :
+       tokens::survey_links(token, tokens::take_inventory(token)).keys) {
+    if (hex(ossl::spki_of(links.public_half.get())) != fact(entry, "public_key")) continue;
+    tokens::relink(token, links);
+    return {true, fmt::format("what goes with {} is linked", links.key.uri)};
+  }
+  return {true, "the key is no longer there"};
+}
+
+}  // namespace hsmith::cli

@@ -1,0 +1,235 @@
+#include "cli/key_repair.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "cli/certificate_repair.h"
+#include "cli/pending.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/x509/certificate.h"
+#include "tokens/certificates.h"
+#include "tokens/keys.h"
+#include "tokens/quirks.h"
+#include "tokens/token_key.h"
+
+namespace hsmith::cli {
+namespace {
+
+using tokens::Inventory;
+using tokens::Key;
+using tokens::OpenToken;
+
+// True of a key that is made able to sign only for its own request.
+bool may_not_sign(const journal::Entry& entry) {
+  const auto found = entry.intent.facts.find("may_sign");
+  return found != entry.intent.facts.end() && *found == false;
+}
+
+// What the entry's label stands for on the token now, or its id where the token's labels are its
+// own. A public key that is known and differs is another key under the same name: not ours.
+// A new key gets its id last; a `Whole` one had its own when it was begun with.
+enum class Whole { no, yes };
+struct Remains {
+  std::vector<Key> private_keys;
+  std::vector<Key> public_keys;
+};
+
+Remains remains_of(const OpenToken& token, const Inventory& inventory, const journal::Entry& entry,
+                   Whole whole) {
+  const std::string known = fact(entry, "public_key");
+  const std::string label = fact(entry, "label");
+  const bool by_label = !tokens::quirks_of(token.info).fixed_labels;
+  const bool by_id = !by_label || whole == Whole::yes;
+  const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  const auto ours = [&](const Key& key) {
+    const bool differs =
+        !known.empty() && key.public_key && hex(ossl::spki_of(key.public_key.get())) != known;
+    return (!by_id || key.id == id) && (!by_label || key.label == label) && !differs;
+  };
+  Remains remains;
+  for (const Key& key : inventory.private_keys) {
+    if (ours(key)) remains.private_keys.push_back(key);
+  }
+  for (const Key& key : inventory.public_keys) {
+    if (ours(key)) remains.public_keys.push_back(key);
+  }
+  return remains;
+}
+
+// Where a name stands for several keys none is touched: which one was meant is not known.
+std::optional<Repaired> ambiguous(const std::vector<Key>& keys, const journal::Entry& entry) {
+  if (keys.size() < 2) return std::nullopt;
+  return Repaired{
+      false,
+      fmt::format("several keys have the label {}; delete what is too many: hsmith key delete",
+                  quoted(fact(entry, "label")))};
+}
+
+Repaired delete_private(const OpenToken& token, const Inventory& inventory, const Key& key,
+                        const Context& context, const std::string& why) {
+  if (tokens::quirks_of(token.info).keeps_keys) {
+    return {true, fmt::format("{}, and the token cannot delete {}: make another in its place with "
+                              "hsmith key generate --login-as so --replace {}",
+                              why, key.uri, hex(key.id))};
+  }
+  const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
+  if (!objects.certificates.empty())
+    return {true, fmt::format("{} has a certificate and stays", key.uri)};
+  if (!context.options.yes)
+    return {false, fmt::format("{}; to delete {} run: hsmith doctor --repair --yes", why, key.uri)};
+  tokens::destroy(token, objects);
+  return {true, fmt::format("deleted {}: {}", key.uri, why)};
+}
+
+void delete_public(const OpenToken& token, const std::vector<Key>& keys, std::string& text) {
+  for (const Key& key : keys) {
+    token.session->destroy(key.handle);
+    text += fmt::format("{}deleted {}: its private key is not there", text.empty() ? "" : "; ",
+                        key.uri);
+  }
+}
+
+// The URI of the key that a new one was to replace, while both are there.
+std::optional<std::string> replaced_key(const Inventory& inventory, const journal::Entry& entry,
+                                        EVP_PKEY* made) {
+  const auto found = entry.intent.facts.find("replaces");
+  if (found == entry.intent.facts.end() || !found->is_object()) return std::nullopt;
+  const auto id = parse_hex(found->value("id", ""));
+  for (const Key& key : inventory.private_keys) {
+    if (key.id != id) continue;
+    try {
+      if (!ossl::same_public_key(tokens::public_key_of(inventory, key).get(), made)) return key.uri;
+    } catch (const Error&) {  // without a public half it is not known to be the new one
+      return key.uri;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
+                           const Context& context) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const Remains remains = remains_of(token, inventory, entry, Whole::no);
+  if (remains.private_keys.empty()) {
+    std::string text;
+    delete_public(token, remains.public_keys, text);
+    return {true, text.empty() ? "nothing was made" : text};
+  }
+  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
+  if (const auto stop = ambiguous(remains.public_keys, entry)) return *stop;
+  const Key& key = remains.private_keys.front();
+  // A private RSA key knows its public half, but other programs look for the object.
+  EVP_PKEY* half =
+      remains.public_keys.empty() ? nullptr : remains.public_keys.front().public_key.get();
+  if (half == nullptr)
+    return delete_private(token, inventory, key, context, "it has no public half");
+  if (!tokens::holds_private_half(token, key, half))
+    return delete_private(token, inventory, key, context, "its public half is another key's");
+  tokens::complete_identity(token, key, remains.public_keys, half);
+  if (may_not_sign(entry)) tokens::forbid_signing(token, key);
+  const std::string request = fact(entry, "request");
+  const std::string whole = fmt::format("the key {} is whole", quoted(key.label));
+  const auto old = replaced_key(inventory, entry, half);
+  if (old)
+    return {true, fmt::format("{}; {}, which it was to replace, is still there", whole, *old)};
+  if (request.empty()) return {true, whole};
+  return {true,
+          fmt::format("the key {} is whole; if its request was not written: hsmith request new {}",
+                      quoted(key.label), printable(key.label))};
+}
+
+Repaired repair_archival(const OpenToken& token, const journal::Entry& entry, Context& context) {
+  const std::string request = fact(entry, "request");
+  if (request != "-" && std::filesystem::exists(request)) {
+    return {true, fmt::format("the key {} is whole, and its request is in {}",
+                              quoted(fact(entry, "label")), quoted(request))};
+  }
+  Repaired repaired = repair_unused_key(token, entry, context);
+  const auto half = parse_hex(fact(entry, "public_key"));
+  if (repaired.settled && half)
+    forget_request(context.environment.state_folder, ossl::public_key_from_spki(*half).get());
+  return repaired;
+}
+
+Repaired repair_request(const OpenToken& token, const journal::Entry& entry) {
+  const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  for (const Key& key : tokens::take_inventory(token).private_keys) {
+    if (key.id != id || key.label != fact(entry, "label")) continue;
+    if (may_not_sign(entry)) tokens::forbid_signing(token, key);
+    return {true, fmt::format("{} is as it was; if its request was not written: hsmith request "
+                              "new {}",
+                              key.uri, printable(key.label))};
+  }
+  return {true, "the key is no longer there"};
+}
+
+Repaired repair_wrapping_key(const OpenToken& token, const journal::Entry& entry) {
+  for (const Key& key : tokens::take_inventory(token).secret_keys) {
+    if (key.label == fact(entry, "label") && hex(key.id) == fact(entry, "id"))
+      return {true, fmt::format("the wrapping key {} is whole", key.uri)};
+  }
+  return {true, "nothing was made"};
+}
+
+Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  const std::string from = fact(entry, "from");
+  const std::string to = fact(entry, "to");
+  for (const Key& key : inventory.private_keys) {
+    if (key.id != id || (key.label != from && key.label != to)) continue;
+    tokens::rename(token, tokens::objects_of(inventory, key), to);
+    return {true, fmt::format("the key and what goes with it have the label {}", quoted(to))};
+  }
+  return {true, "the key is no longer there"};
+}
+
+Repaired repair_deletion(const OpenToken& token, const journal::Entry& entry,
+                         const Context& context) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const Remains remains = remains_of(token, inventory, entry, Whole::yes);
+  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
+  if (!remains.private_keys.empty()) {
+    return delete_private(token, inventory, remains.private_keys.front(), context,
+                          "its deletion was interrupted");
+  }
+  std::string text;
+  delete_public(token, remains.public_keys, text);
+  return {true, text.empty() ? "the deletion is complete" : text};
+}
+
+Repaired repair_unused_key(const OpenToken& token, const journal::Entry& entry,
+                           const Context& context) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const Remains remains = remains_of(token, inventory, entry, Whole::no);
+  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
+  if (!remains.private_keys.empty())
+    return delete_private(token, inventory, remains.private_keys.front(), context,
+                          "what it was made for was interrupted");
+  std::string text;
+  delete_public(token, remains.public_keys, text);
+  return {true, text.empty() ? "nothing was made" : text};
+}
+
+Repaired repair_import(const OpenToken& token, const journal::Entry& entry,
+                       const Context& context) {
+  Repaired made = repair_generation(token, entry, context);
+  const Json certificates = entry.intent.facts.value("certificates", Json::array());
+  for (const auto& one : certificates) {
+    const Inventory inventory = tokens::take_inventory(token);
+    const Remains remains = remains_of(token, inventory, entry, Whole::no);
+    const auto der = one.is_string() ? parse_hex(one.get<std::string>()) : std::nullopt;
+    if (!made.settled || remains.private_keys.size() != 1 || !der) break;
+    const Key& key = remains.private_keys.front();
+    delete_half_made(token, *der, key.id, {key.label});
+    const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
+    tokens::install(token, tokens::take_inventory(token), key, certificate.get());
+    made.text += fmt::format("; the certificate of {} is installed", key.uri);
+  }
+  return made;
+}
+
+}  // namespace hsmith::cli
