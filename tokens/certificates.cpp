@@ -57,12 +57,29 @@ std::size_t remove_leftovers(const OpenToken& token, const Inventory& before, By
   return removed;
 }
 
+// Throws unsupported where the token has no room for two certificates of one key.
+void check_room(const OpenToken& token, const Inventory& inventory, ByteView id,
+                const std::string& name) {
+  if (!quirks_of(token.info).one_certificate_an_id) return;
+  for (const TokenCertificate& there : inventory.certificates) {
+    if (!std::ranges::equal(there.id, id)) continue;
+    throw Error(Kind::unsupported,
+                fmt::format("install the certificate of {}: the card takes one certificate of a "
+                            "key, and has {}",
+                            name, there.uri))
+        .hint(
+            "keep the old one as a file (hsmith cert export), delete it (hsmith cert delete), "
+            "and install the new one");
+  }
+}
+
 Installed install_as(const OpenToken& token, const Inventory& inventory, const std::string& label,
                      ByteView id, X509* certificate, const std::string& name) {
   const CertificateFields fields = fields_of(certificate);
   for (const TokenCertificate& there : inventory.certificates) {
     if (there.der == fields.value && has_names(token, there, label, id)) return Installed::before;
   }
+  check_room(token, inventory, id, name);
   try {
     const CK_OBJECT_HANDLE handle = token.session->create(certificate_template(fields, label, id));
     read_back(token, handle, label, id, fields.value);

@@ -61,10 +61,12 @@ constexpr TokenQuirks kTpm{.rsa_signs_by_decrypting = true,
                            .unblocks_pin = "tpm2_dictionarylockout --clear-lockout"};
 
 // OpenSC 0.23, any card: reads the card's objects once for a process; a generation that a pulled
-// card breaks off may leave a private key without a public one. TOKEN_NOT_RECOGNIZED to a curve
-// that the card does not have. What unblocks a PIN is the card's PUK, which is no security
+// card breaks off may leave a private key without a public one. GENERAL_ERROR to a second
+// certificate of a key ("Non unique object ID"), TOKEN_NOT_RECOGNIZED to a curve that the card does
+// not have. What unblocks a PIN is the card's PUK, which is no security
 // officer's PIN for most cards.
 constexpr TokenQuirks kOpensc{.lists_from_memory = true,
+                              .one_certificate_an_id = true,
                               .refuses_type = "CKR_TOKEN_NOT_RECOGNIZED",
                               .unblocks_pin = "pkcs15-tool --unblock-pin"};
 

@@ -40,6 +40,8 @@ struct TokenQuirks {
   // It lists objects from memory, those of a card that is gone too: what a generation or an
   // installation left on the card when it failed, only the next process sees.
   bool lists_from_memory = false;
+  // It takes no second certificate with the id of one that is there.
+  bool one_certificate_an_id = false;
   // RSA keys sign a digest by raw decryption, and so must be made able to decrypt too.
   bool rsa_signs_by_decrypting = false;
   // Attributes that it does not take for a new key, whatever their value.

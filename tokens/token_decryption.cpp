@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <openssl/core_names.h>
 
+#include "pkcs11/liveness.h"
 #include "src/base/error.h"
 #include "src/ossl/check.h"
 #include "tokens/hash_mechanism.h"
@@ -151,16 +152,26 @@ Secret unpadded(const ossl::RsaEncryption& how, const Secret& block) {
 std::optional<Secret> token_decryption(TokenDecryption& at, const ossl::RsaEncryption& how,
                                        ByteView ciphertext) {
   if (how.padding == ossl::RsaPadding::none) return std::nullopt;
+  std::optional<Secret> message;
+  std::optional<Error> bad_ciphertext;
   try {
-    if (at.key.decrypt == false)
-      return at.key.unwrap == true ? unwrapped(at, how, ciphertext) : std::nullopt;
-    if (!begin_decrypt(at, decryption_mechanism(how))) return std::nullopt;
-    return at.token.session->decrypt(ciphertext, authenticate(at));
+    if (at.key.decrypt == false) {
+      if (at.key.unwrap != true) return std::nullopt;
+      message = unwrapped(at, how, ciphertext);
+    } else {
+      if (!begin_decrypt(at, decryption_mechanism(how))) return std::nullopt;
+      message = at.token.session->decrypt(ciphertext, authenticate(at));
+    }
   } catch (const Error& error) {
     if (error.kind() == Kind::unsupported) return std::nullopt;
     if (!is_bad_ciphertext(error)) throw;
-    throw Error(Kind::decryption_failed, error.what()).ckr(error.ckr());
+    bad_ciphertext = error;
   }
+  // Asked in either case: the time that it takes does not tell them apart.
+  const bool answers = pkcs11::still_answers(*at.token.module, at.token.slot, at.token.info);
+  if (!bad_ciphertext) return message;
+  if (!answers) throw *bad_ciphertext;
+  throw Error(Kind::decryption_failed, bad_ciphertext->what()).ckr(bad_ciphertext->ckr());
 }
 
 Error cannot_decrypt(const TokenDecryption& at, const ossl::RsaEncryption& how) {

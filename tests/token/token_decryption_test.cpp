@@ -91,6 +91,25 @@ TEST_F(TokenDecryptionTest, ATokenThatIsRemovedIsNoBadPadding) {
     EXPECT_EQ(error_of([&] { key->decrypt_key(how, sealed, 32); }).kind(), Kind::token_removed);
 }
 
+// As OpenSC 0.23 answers for a card that was pulled out, and SoftHSM to a ciphertext that it cannot
+// open: only another call tells the two apart.
+TEST_F(TokenDecryptionTest, ATokenThatNoLongerAnswersIsNoBadPadding) {
+  const auto uri = generate(open(), "rsa:2048", "mail", "decrypt").key.uri;
+  const RsaEncryption how{RsaPadding::pkcs1};
+  const char broken[] = "hide-mechanism CKM_RSA_X_509; fail C_Decrypt always CKR_GENERAL_ERROR";
+  for (const bool answers : {true, false}) {
+    inject(answers ? broken
+                   : fmt::format("{}; fail C_GenerateRandom always CKR_GENERAL_ERROR", broken));
+    const OpenToken token = open();
+    const auto key = remote_key(token, find_one(token, tokens::parse_selector(uri)));
+    const Bytes sealed = encrypted(key->public_key(), how, Bytes(32, 1));
+    const Error error = error_of([&] { key->decrypt(how, sealed); });
+    EXPECT_EQ(error.kind(), answers ? Kind::decryption_failed : Kind::token_failed);
+    if (!answers) continue;
+    EXPECT_FALSE(key->decrypt_key(how, sealed, 32).good);
+  }
+}
+
 // A key of a kind that hsmith does not make.
 std::string make_rsa_key(const OpenToken& token, CK_ATTRIBUTE_TYPE use, bool always_authenticate) {
   static constexpr unsigned char kF4[] = {1, 0, 1};

@@ -82,13 +82,16 @@ def flows(run, officer):
     yield "request new", lambda number: ["request", "new", steps.name_of(rsa), "--cn", "x", "-o", "new.csr", "--force"], "new.csr"
     yield "sign", lambda number: ["sign", "--key", steps.name_of(rsa), "note", "-o", "note.sig", "--force"], "note.sig"
     yield "decrypt", lambda number: ["decrypt", "--key", steps.name_of(opens), "note.p7m", "-o", "opened", "--force"], "opened"
-    yield "request complete", lambda number: ["request", "complete", next_certificate(run, rsa, number), *so], None
+    yield "request complete", lambda number: ["request", "complete", next_certificate(run, rsa, number, officer), *so], None
     yield "token pin change", lambda number: ["token", "pin", "change", "--new-pin-source", f"file:{run.path('same-pin')}"], None
 
 
-def next_certificate(run, key, number):
-    """A later certificate of the same key, which takes the place of the one on the card."""
+def next_certificate(run, key, number, officer):
+    """A later certificate of the same key, which takes the place of the one on the card. An ISO card takes one of a key only, and
+    says so."""
     path = run.path(f"later{number}.crt")
+    if not officer:
+        run.hsmith("cert", "delete", steps.name_of(key), "--token", os.environ["HSMITH_TOKEN"], "--yes", allowed=(5,))
     if not path.exists():
         time.sleep(1.1)  # its validity begins later
         steps.issue(run, f"{key['id']}.csr", path)
@@ -113,8 +116,9 @@ def pull(run, officer):
             continue
         number += 1
         begun = time.monotonic()
+        arguments = command(number)
         before, since = int(counter.read_text()), time.monotonic()
-        run.hsmith(*command(number))
+        run.hsmith(*arguments)
         commands, undisturbed = int(counter.read_text()) - before, time.monotonic() - since
         for share, when in ((0.3, "before"), (0.6, "after"), (0.85, "before"), (0.97, "after")):
             number += 1
