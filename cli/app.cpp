@@ -93,6 +93,13 @@ std::string help_command(const CLI::App& app) {
   return path + "--help";
 }
 
+std::string verbs_of(const CLI::App& noun) {
+  std::string verbs;
+  for (const CLI::App* verb : noun.get_subcommands([](const CLI::App*) { return true; }))
+    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+  return verbs;
+}
+
 // CLI11's words for wrong arguments, as one of our errors with the nearest right word.
 Error usage_error(const CLI::ParseError& error, const CLI::App& app, const Named& named, int argc,
                   char** argv) {
@@ -111,6 +118,9 @@ Error usage_error(const CLI::ParseError& error, const CLI::App& app, const Named
   } else if (argc > 1 && named.noun.empty() && argv[1][0] != '-') {
     message = fmt::format("{}: there is no such command", quoted(std::string_view(argv[1])));
     near = did_you_mean(argv[1], known_words(named));
+  } else if (chosen.get_require_subcommand_min() > 0) {
+    message = &chosen == &app ? "no command is given"
+                              : fmt::format("{} what? {}", chosen.get_name(), verbs_of(chosen));
   }
   return Error(Kind::usage, message)
       .hint(near ? fmt::format("did you mean {}?", *near) : "see " + help_command(chosen));

@@ -198,6 +198,7 @@ Json json_text(std::string_view text) {
 
 std::string table(const std::vector<std::string>& headings,
                   const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return "";  // headings of nothing help nobody
   std::vector<std::size_t> widths;
   for (const std::string& heading : headings) widths.push_back(heading.size());
   for (const auto& row : rows) {

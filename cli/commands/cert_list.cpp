@@ -118,11 +118,8 @@ Outcome run(const Options& options, Context& context) {
     }
   }
   warn_of_broken(inventory, context);
-  if (prometheus) {
-    outcome.text = metrics;
-  } else if (!rows.empty()) {
-    outcome.text = table({"LABEL", "SUBJECT", "ISSUER", "EXPIRES", "KEY"}, rows);
-  }
+  outcome.text =
+      prometheus ? metrics : table({"LABEL", "SUBJECT", "ISSUER", "EXPIRES", "KEY"}, rows);
   return outcome;
 }
 

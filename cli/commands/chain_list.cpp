@@ -32,8 +32,7 @@ Outcome run(Context& context) {
                     rfc3339(facts.not_after).substr(0, 10) + (expired ? " EXPIRED" : ""),
                     place_name(one.place), facts.sha256.substr(0, 16)});
   }
-  if (!rows.empty())
-    outcome.text = table({"AUTHORITY", "ISSUER", "EXPIRES", "PLACE", "SHA256"}, rows);
+  outcome.text = table({"AUTHORITY", "ISSUER", "EXPIRES", "PLACE", "SHA256"}, rows);
   return outcome;
 }
 

@@ -48,7 +48,7 @@ Outcome run(Context& context) {
     outcome.data["pending"].push_back(std::move(entry));
     rows.push_back(std::move(row));
   }
-  if (!rows.empty()) outcome.text = table({"KEY", "TYPE", "REQUEST FOR", "MADE"}, rows);
+  outcome.text = table({"KEY", "TYPE", "REQUEST FOR", "MADE"}, rows);
   return outcome;
 }
 

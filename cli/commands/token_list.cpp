@@ -61,8 +61,7 @@ Outcome run(Context& context) {
     }
     outcome.data["modules"].push_back(std::move(json));
   }
-  if (!rows.empty())
-    outcome.text = table({"MODULE", "SLOT", "LABEL", "MODEL", "SERIAL", "STATE", "URI"}, rows);
+  outcome.text = table({"MODULE", "SLOT", "LABEL", "MODEL", "SERIAL", "STATE", "URI"}, rows);
   return outcome;
 }
 
