@@ -65,9 +65,13 @@ def start_pcscd(folder, name, port):
     listener.bind(str(folder / "socket"))
     listener.listen(64)
     # sd_listen_fds(3): descriptor 3, and the number of the process that it is meant for.
-    script = 'exec 3<&"$1"; LISTEN_FDS=1 LISTEN_PID=$$ exec "$2" --foreground --info --config "$3"'
+    script = 'exec 3<&"$1"; shift; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+    # Debian 13's asks polkit who may use a card, where that is not running.
+    known = subprocess.run([PCSCD, "--help"], capture_output=True, text=True)
+    without_polkit = ["--disable-polkit"] if "--disable-polkit" in known.stdout + known.stderr else []
     with open(folder / "pcscd.log", "w") as log:
-        pcscd = subprocess.Popen(["bash", "-c", script, "bash", str(listener.fileno()), PCSCD, folder / "readers"],
+        pcscd = subprocess.Popen(["bash", "-c", script, "bash", str(listener.fileno()), PCSCD, "--foreground", "--info",
+                                  "--config", folder / "readers", *without_polkit],
                                  pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     listener.close()
     return pcscd

@@ -1,15 +1,22 @@
-"""docs/tokens.md: the table of what each token does, which is also what the next run is compared with."""
+"""docs/tokens.md: the table of what each token does, which is also what the next run is compared with. docs/tokens-13.md on
+Debian 13, which ci/nightly starts."""
+import platform
 import re
 from pathlib import Path
 
 from steps import ROWS
 from tokens import TOKENS
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/tokens.md"
-HEAD = """# Tokens
+DEBIAN = platform.freedesktop_os_release().get("VERSION_ID", "12")
+IS_NEWER = DEBIAN != "12"  # which hsmith is made for
+PAGE = Path(__file__).resolve().parents[2] / (f"docs/tokens-{DEBIAN}.md" if IS_NEWER else "docs/tokens.md")
+SCRIPT = "ci/nightly" if IS_NEWER else "ci/tokens"
+COMPARING = "The program is the one for Debian 12." if IS_NEWER else \
+    "`ci/tokens --check` compares. The modules of Debian 13 are in tokens-13.md."
+HEAD = f"""# Tokens of Debian {DEBIAN}
 
-What hsmith does with each PKCS#11 token that runs without hardware, on Debian 12. `ci/tokens` wrote this page: it took every token through
-these steps with hsmith, and openssl checked what came of them. `ci/tokens NAME` renews one column, `ci/tokens --check` compares.
+What hsmith does with each PKCS#11 token that runs without hardware, on Debian {DEBIAN}. `{SCRIPT}` wrote this page: it took every token through
+these steps with hsmith, and openssl checked what came of them. `{SCRIPT} NAME` renews one column. {COMPARING}
 
 A number stands for a reason, below the table: what the token lacks, in the words of hsmith's exit 10 (where it says "comes initialised", or names a
 number of PINs, in the words of the run). "-" means that there is nothing to try it with. "Lock the PIN" tells after how many wrong ones.
