@@ -65,11 +65,12 @@ void check_room(const OpenToken& token, const Inventory& inventory, ByteView id,
     if (!std::ranges::equal(there.id, id)) continue;
     throw Error(Kind::unsupported,
                 fmt::format("install the certificate of {}: the card takes one certificate of a "
-                            "key, and has {}",
-                            name, there.uri))
+                            "key, and has one",
+                            name))
         .hint(
             "keep the old one as a file (hsmith cert export), delete it (hsmith cert delete), "
-            "and install the new one");
+            "and install the new one")
+        .candidates({there.uri});
   }
 }
 
@@ -211,7 +212,7 @@ TokenCertificate find_one_certificate(const OpenToken& token, const Selector& se
   throw Error(Kind::ambiguous,
               fmt::format("find the certificate {} on the token {}: {} match",
                           quoted(selector.text), quoted(token.info.label), handles.size()))
-      .hint("name one of them by its id")
+      .hint("name one of them by its label or its URI")
       .candidates(std::move(uris));
 }
 

@@ -38,10 +38,6 @@ std::optional<CK_MECHANISM_TYPE> needed_for(Use use, KeyAlgorithm algorithm) {
 // Some tokens make keys that they cannot use (OpenSC 0.23 with an ISO 7816 card: ECDSA with SHA-1
 // only; p11-kit's client: no ECDH).
 void check_usable(const OpenToken& token, const KeySpec& spec, const std::string& doing) {
-  if (spec.type->name == quirks_of(token.info).unusable_type) {
-    throw Error(Kind::unsupported, fmt::format("{}: it cannot use keys of type {} that it makes",
-                                               doing, spec.type->name));
-  }
   const auto offered = while_doing(doing, [&] { return token.module->mechanisms(token.slot); });
   for (const Use use : spec.uses) {
     const auto needed = needed_for(use, spec.type->algorithm);
@@ -49,6 +45,10 @@ void check_usable(const OpenToken& token, const KeySpec& spec, const std::string
     throw Error(Kind::unsupported, fmt::format("{}: it has no {} to {} with", doing,
                                                pkcs11::mechanism_name(*needed), use_names({use})))
         .hint("what it can do: hsmith token info");
+  }
+  if (spec.type->name == quirks_of(token.info).unusable_type) {
+    throw Error(Kind::unsupported, fmt::format("{}: it cannot use keys of type {} that it makes",
+                                               doing, spec.type->name));
   }
 }
 

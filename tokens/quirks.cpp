@@ -32,6 +32,10 @@ bool is_tpm(const pkcs11::TokenInfo& token) {
   return token.serial == "0000000000000000" && token.manufacturer.size() <= 4;
 }
 
+bool is_nss(const pkcs11::TokenInfo& token) {
+  return token.manufacturer.starts_with("Mozilla") && token.model.starts_with("NSS 3");
+}
+
 bool is_opensc(const pkcs11::TokenInfo& token) { return token.model.starts_with("PKCS#15"); }
 
 // ykcs11 2.2, a PIV card: ids 1 to 24 are the slots 9A, 9C, 9D, 9E, 82 to 95. 25 is the one that
@@ -60,6 +64,9 @@ constexpr TokenQuirks kTpm{.rsa_signs_by_decrypting = true,
                            .unusable_type = "ec:p521",
                            .unblocks_pin = "tpm2_dictionarylockout --clear-lockout"};
 
+// NSS 3.110 (Debian 13): makes Ed25519 keys, and answers ARGUMENTS_BAD to C_Sign with CKM_EDDSA.
+constexpr TokenQuirks kNss{.unusable_type = "ed25519"};
+
 // OpenSC 0.23, any card: reads the card's objects once for a process; a generation that a pulled
 // card breaks off may leave a private key without a public one. GENERAL_ERROR to a second
 // certificate of a key ("Non unique object ID"), TOKEN_NOT_RECOGNIZED to a curve that the card does
@@ -76,6 +83,7 @@ const TokenQuirks& quirks_of(const pkcs11::TokenInfo& token) {
   static constexpr TokenQuirks kNone;
   if (is_ykcs11(token)) return kYkcs11;
   if (is_tpm(token)) return kTpm;
+  if (is_nss(token)) return kNss;
   return is_opensc(token) ? kOpensc : kNone;
 }
 
