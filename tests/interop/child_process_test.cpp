@@ -63,6 +63,28 @@ TEST(ChildProcess, ReportsACrash) {
   EXPECT_STREQ(error.what(), "look at the module: it crashed (Killed)");
 }
 
+TEST(ChildProcess, ACrashIsReportedWithWhatWasSaidLast) {
+  const auto after = [](const std::string& last, const std::function<void()>& end) {
+    return error_of([&] {
+      run_in_child("work", milliseconds(1000), [&](const tokens::Say& say) {
+        say("something longer than what comes then");
+        say(last);
+        end();
+        return std::string();
+      });
+    });
+  };
+  const auto crash = [] { raise(SIGKILL); };
+  EXPECT_STREQ(after("wrap", crash).what(), "work: it crashed (Killed), in: wrap");
+  EXPECT_STREQ(after("wrap", [] { _exit(0); }).what(),
+               "work: the module ended the process, in: wrap");
+  EXPECT_STREQ(after("wrap", [] { std::this_thread::sleep_for(seconds(60)); }).what(),
+               "work: it did not end within 1 s, in: wrap");
+  EXPECT_THAT(after("\x1b[2J", crash).what(), testing::EndsWith("in: \\x1b[2J"));
+  EXPECT_LT(std::string(after(std::string(100'000, 'x'), crash).what()).size(), 1000u);
+  EXPECT_STREQ(after("", crash).what(), "work: it crashed (Killed)");
+}
+
 TEST(ChildProcess, ReportsAModuleThatEndsTheProcess) {
   const Error error =
       error_of([] { run_in_child("work", seconds(10), []() -> std::string { _exit(0); }); });
