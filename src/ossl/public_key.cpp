@@ -1,5 +1,9 @@
 // Public keys: from a token's numbers, to and from SubjectPublicKeyInfo.
+#include "src/ossl/public_key.h"
+
+#include <array>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/param_build.h>
 
 #include "src/base/bytes.h"
@@ -11,6 +15,12 @@ namespace hsmith::ossl {
 namespace {
 
 using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>>;
+
+void free_sequence(STACK_OF(ASN1_TYPE) * elements) noexcept {
+  sk_ASN1_TYPE_pop_free(elements, ASN1_TYPE_free);
+}
+using PublicKeyInfo = std::unique_ptr<X509_PUBKEY, Deleter<X509_PUBKEY_free>>;
+using Sequence = std::unique_ptr<STACK_OF(ASN1_TYPE), Deleter<free_sequence>>;
 
 constexpr std::size_t kLargestModulus = 16384 / 8;  // bytes; OpenSSL refuses longer ones
 
@@ -72,14 +82,105 @@ const KeyType* curve_of(ByteView algorithm) {
   return nullptr;
 }
 
+constexpr const char* kEncoding = "encode a public key";
+
+// RSAPublicKey (RFC 8017, A.1.1); empty when the key does not tell its numbers.
+Bytes rsa_numbers_der(const EVP_PKEY* key) {
+  const Sequence numbers(check_ptr(sk_ASN1_TYPE_new_null(), kEncoding));
+  for (const char* name : {OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E}) {
+    BIGNUM* number = nullptr;
+    if (EVP_PKEY_get_bn_param(key, name, &number) != 1) return {};
+    const BigNumber owner(number);
+    ASN1_TYPE* element = check_ptr(ASN1_TYPE_new(), kEncoding);
+    check(sk_ASN1_TYPE_push(numbers.get(), element) > 0, kEncoding);
+    ASN1_TYPE_set(element, V_ASN1_INTEGER,
+                  check_ptr(BN_to_ASN1_INTEGER(number, nullptr), kEncoding));
+  }
+  return der_of(i2d_ASN1_SEQUENCE_ANY, numbers.get());
+}
+
+std::string text_param(const EVP_PKEY* key, const char* name) {
+  std::array<char, 80> text{};
+  return EVP_PKEY_get_utf8_string_param(key, name, text.data(), text.size(), nullptr) == 1
+             ? text.data()
+             : "";
+}
+
+// The named curve of the table that a key is on; nullptr for anything else.
+const KeyType* curve_of(const EVP_PKEY* key) {
+  if (text_param(key, OSSL_PKEY_PARAM_EC_ENCODING) != OSSL_PKEY_EC_ENCODING_GROUP) return nullptr;
+  const std::string group = text_param(key, OSSL_PKEY_PARAM_GROUP_NAME);
+  for (const KeyType& type : key_types()) {
+    if (type.algorithm == KeyAlgorithm::ec && group == type.group) return &type;
+  }
+  return nullptr;
+}
+
+// What subjectPublicKey holds (RFC 5480, 2.2; RFC 8410, 4); empty when the key does not tell it.
+Bytes octets_of(const EVP_PKEY* key) {
+  std::array<unsigned char, 200> octets;
+  std::size_t size = 0;
+  const bool told = EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, octets.data(),
+                                                    octets.size(), &size) == 1;
+  return told ? Bytes(octets.begin(), octets.begin() + static_cast<ptrdiff_t>(size)) : Bytes{};
+}
+
+void set_parts(X509_PUBKEY* info, int algorithm, int parameter_type, ASN1_OBJECT* parameter,
+               const Bytes& bits) {
+  OpensslBytes copy(
+      static_cast<unsigned char*>(check_ptr(OPENSSL_memdup(bits.data(), bits.size()), kEncoding)));
+  check(X509_PUBKEY_set0_param(info, OBJ_nid2obj(algorithm), parameter_type, parameter, copy.get(),
+                               static_cast<int>(bits.size())) == 1,
+        kEncoding);
+  static_cast<void>(copy.release());
+}
+
+// Encodes a key of the table as OpenSSL would; false for any other. OpenSSL's encoder looks through
+// every format that it knows, which takes as long as all else that a request needs.
+bool set_known_key(X509_PUBKEY* info, const EVP_PKEY* key) {
+  ERR_set_mark();
+  Bytes bits;
+  int algorithm = NID_undef;
+  const KeyType* curve = nullptr;
+  if (EVP_PKEY_is_a(key, "RSA") == 1) {
+    algorithm = NID_rsaEncryption;
+    bits = rsa_numbers_der(key);
+  } else if (EVP_PKEY_is_a(key, "ED25519") == 1) {
+    algorithm = NID_ED25519;
+    bits = octets_of(key);
+  } else if (EVP_PKEY_is_a(key, "EC") == 1 && (curve = curve_of(key)) != nullptr) {
+    algorithm = NID_X9_62_id_ecPublicKey;
+    bits = octets_of(key);
+  }
+  ERR_pop_to_mark();
+  if (bits.empty()) return false;
+  if (curve != nullptr) {
+    set_parts(info, algorithm, V_ASN1_OBJECT, OBJ_nid2obj(OBJ_txt2nid(curve->group)), bits);
+  } else {
+    set_parts(info, algorithm, algorithm == NID_ED25519 ? V_ASN1_UNDEF : V_ASN1_NULL, nullptr,
+              bits);
+  }
+  return true;
+}
+
 }  // namespace
+
+void set_public_key(X509_PUBKEY* info, const EVP_PKEY* key) {
+  if (set_known_key(info, key)) return;
+  const Bytes der = spki_of(key);
+  const unsigned char* at = der.data();
+  clear_errors();
+  check(d2i_X509_PUBKEY(&info, &at, static_cast<long>(der.size())) != nullptr, kEncoding);
+}
 
 Bytes spki_of(const EVP_PKEY* key) {
   clear_errors();
+  const PublicKeyInfo info(check_ptr(X509_PUBKEY_new(), kEncoding));
+  if (set_known_key(info.get(), key)) return der_of(i2d_X509_PUBKEY, info.get());
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
   const OpensslBytes owner(der);
-  check(size > 0, "encode a public key");
+  check(size > 0, kEncoding);
   return Bytes(der, der + size);
 }
 

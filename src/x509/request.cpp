@@ -7,13 +7,15 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
-#include "src/ossl/signing.h"
+#include "src/ossl/public_key.h"
 #include "src/x509/input.h"
 #include "src/x509/name.h"
 #include "src/x509/public_key.h"
 
 namespace hsmith::x509 {
 namespace {
+
+using BitString = std::unique_ptr<ASN1_BIT_STRING, ossl::Deleter<ASN1_BIT_STRING_free>>;
 
 bool is_request_label(std::string_view label) {
   return label == "CERTIFICATE REQUEST" || label == "NEW CERTIFICATE REQUEST";
@@ -66,7 +68,7 @@ ossl::Request unsigned_request(const RequestSpec& spec, EVP_PKEY* public_key) {
     ossl::check(X509_REQ_set_subject_name(request.get(), spec.subject.get()) == 1,
                 "set the subject");
   }
-  ossl::check(X509_REQ_set_pubkey(request.get(), public_key) == 1, "set the public key");
+  ossl::set_public_key(X509_REQ_get_X509_PUBKEY(request.get()), public_key);
   const ossl::Extensions extensions =
       make_extensions(spec.wishes, X509_REQ_get_subject_name(request.get()), public_key);
   ossl::check(X509_REQ_add_extensions(request.get(), extensions.get()) == 1, "add the extensions");
@@ -74,10 +76,27 @@ ossl::Request unsigned_request(const RequestSpec& spec, EVP_PKEY* public_key) {
   return request;
 }
 
-void sign(X509_REQ* request, EVP_PKEY* key, const ossl::Scheme& scheme) {
-  const ossl::DigestContext context = ossl::signing_context(key, scheme);
-  ossl::check(X509_REQ_sign_ctx(request, context.get()) > 0, "sign the request",
-              Kind::token_failed);
+// RFC 2986, 4.2.
+void sign(X509_REQ* request, ossl::RemoteKey& key, const ossl::Scheme& scheme) {
+  const char* doing = "sign the request";
+  if (scheme.digest != nullptr && scheme.digest->md == EVP_sha1) {
+    throw Error(Kind::refused, "sign the request: SHA-1 is too weak for a new signature")
+        .hint("use sha256");
+  }
+  const Bytes algorithm = ossl::algorithm_identifier(key.public_key(), scheme);
+  const unsigned char* at = algorithm.data();
+  const ossl::AlgorithmIdentifier named(
+      ossl::check_ptr(d2i_X509_ALGOR(nullptr, &at, static_cast<long>(algorithm.size())), doing));
+  ossl::check(X509_REQ_set1_signature_algo(request, named.get()) == 1, doing);
+  const Bytes info = ossl::der_of(i2d_re_X509_REQ_tbs, request);
+  const Bytes signature =
+      key.sign(scheme, scheme.digest == nullptr ? info : ossl::digest(*scheme.digest, info));
+  BitString bits(ossl::check_ptr(ASN1_BIT_STRING_new(), doing));
+  ossl::check(
+      ASN1_STRING_set(bits.get(), signature.data(), static_cast<int>(signature.size())) == 1,
+      doing);
+  bits->flags |= ASN1_STRING_FLAG_BITS_LEFT;  // whole bytes: none of the last one's bits is unused
+  X509_REQ_set0_signature(request, bits.release());
 }
 
 std::set<std::string> set_of(const std::vector<std::string>& list) {
@@ -100,13 +119,11 @@ void check_made(ByteView der, const RequestSpec& spec, EVP_PKEY* public_key) {
     throw Error(Kind::mismatch, fmt::format("check the request that was made: {}", cause));
   };
   const ossl::Request request = request_from_der(der, "the request that was made");
-  const bool self_signed = X509_REQ_verify(request.get(), public_key) == 1;
-  ossl::clear_errors();
-  if (!self_signed || !request_signature_ok(request.get())) {
-    refuse_made("its signature does not verify with the public key");
-  }
   if (!ossl::same_public_key(public_key_of(request.get()), public_key)) {
     refuse_made("it holds another public key");
+  }
+  if (!request_signature_ok(request.get())) {
+    refuse_made("its signature does not verify with the public key");
   }
   const ossl::Name empty(spec.subject == nullptr ? X509_NAME_new() : nullptr);
   const X509_NAME* asked = spec.subject == nullptr ? empty.get() : spec.subject.get();
@@ -166,8 +183,7 @@ Bytes make_request(const RequestSpec& spec, const std::shared_ptr<ossl::RemoteKe
                    const ossl::Scheme& scheme) {
   ossl::clear_errors();
   const ossl::Request request = unsigned_request(spec, key->public_key());
-  const ossl::PKey signer = ossl::as_pkey(key);
-  sign(request.get(), signer.get(), scheme);
+  sign(request.get(), *key, scheme);
   Bytes der = ossl::der_of(i2d_X509_REQ, request.get());
   check_made(der, spec, key->public_key());
   return der;

@@ -1,3 +1,5 @@
+#include "src/ossl/public_key.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <tuple>
@@ -24,6 +26,26 @@ TEST(PublicKeys, SurviveTheirEncoding) {
     const PKey again = public_key_from_spki(spki);
     EXPECT_TRUE(same_public_key(key.get(), again.get())) << type;
     EXPECT_EQ(spki_of(again.get()), spki) << type;
+  }
+}
+
+// Those of the table by hand, the others by OpenSSL.
+TEST(PublicKeys, AreEncodedAsOpenSslEncodesThem) {
+  std::vector<PKey> keys;
+  for (const char* type : {"rsa:2048", "rsa:3072", "ec:p256", "ec:p384", "ec:p521", "ed25519"})
+    keys.push_back(generate_software_key(type));
+  keys.emplace_back(EVP_EC_gen("brainpoolP256r1"));
+  keys.emplace_back(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
+  const Bytes point = public_key_bits(keys[2].get());
+  Bytes compressed(point.begin(), point.begin() + 33);
+  compressed[0] = static_cast<unsigned char>(2 + (point.back() & 1));
+  keys.push_back(ec_public_key(key_type_named("ec:p256"), compressed));
+  for (const PKey& key : keys) {
+    EXPECT_EQ(spki_of(key.get()), der_of(i2d_PUBKEY, key.get()))
+        << EVP_PKEY_get0_type_name(key.get());
+    const std::unique_ptr<X509_PUBKEY, Deleter<X509_PUBKEY_free>> info(X509_PUBKEY_new());
+    set_public_key(info.get(), key.get());
+    EXPECT_EQ(der_of(i2d_X509_PUBKEY, info.get()), spki_of(key.get()));
   }
 }
 
