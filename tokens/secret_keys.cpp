@@ -32,6 +32,17 @@ std::string finding(const OpenToken& token, const Selector& selector) {
                      quoted(token.info.label));
 }
 
+// A search is cheap where a look at everything is not.
+bool may_be_secret(const OpenToken& token, const Selector& selector) {
+  pkcs11::Template wanted;
+  wanted.set_number(CKA_CLASS, CKO_SECRET_KEY);
+  if (selector.label) wanted.set_text(CKA_LABEL, *selector.label);
+  if (selector.id) wanted.set(CKA_ID, *selector.id);
+  return !while_doing(finding(token, selector), [&] {
+            return token.session->find(wanted, 1);
+          }).empty();
+}
+
 Inventory inventory_of(const OpenToken& token, const Selector& selector) {
   return while_doing(finding(token, selector), [&] { return take_inventory(token); });
 }
@@ -56,7 +67,7 @@ Key find_one_secret(const OpenToken& token, const Selector& selector) {
 
 Key find_one_of_both(const OpenToken& token, const Selector& selector) {
   if (selector.type == ObjectType::secret_key) return find_one_secret(token, selector);
-  if (selector.type) return find_one(token, selector);
+  if (selector.type || !may_be_secret(token, selector)) return find_one(token, selector);
   const Inventory inventory = inventory_of(token, selector);
   const std::vector<Key> secret = fitting(selector, inventory.secret_keys);
   std::vector<Key> found = fitting(selector, inventory.private_keys);
