@@ -126,16 +126,11 @@ Bytes make_receipt(const std::vector<BlobFile>& inputs, const std::vector<AgentM
   return recovery::write_agent_file(text, macs, agent.key->sign == true ? &signer : nullptr);
 }
 
-}  // namespace
-
-OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const tokens::OpenToken& token,
-                       const tokens::Inventory& inventory, bool with_receipt, const std::string& to,
-                       Context& context) {
-  std::vector<AgentMatch> agents;
-  for (const BlobFile& input : inputs) agents.push_back(match_agent(input, token, inventory));
-  OpenedBlobs opened;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const BlobFile& input = inputs[i];
+// All are on the disk before the first one is opened.
+void announce(const std::vector<BlobFile>& inputs, const tokens::OpenToken& token,
+              const std::string& to, Context& context) {
+  for (const BlobFile& input : inputs) {
+    const bool last = &input == &inputs.back();
     record(context,
            {{"event", "recover"},
             {"token", json_text(token.info.label)},
@@ -143,7 +138,21 @@ OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const tokens::OpenTo
             {"blob", hex(input.blob.sha256)},
             {"certificate", x509::certificate_sha256(input.blob.user.get())},
             {"to", json_text(to)}},
-           audit::Flush::yes);
+           last ? audit::Flush::yes : audit::Flush::no);
+  }
+}
+
+}  // namespace
+
+OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const tokens::OpenToken& token,
+                       const tokens::Inventory& inventory, bool with_receipt, const std::string& to,
+                       Context& context) {
+  std::vector<AgentMatch> agents;
+  for (const BlobFile& input : inputs) agents.push_back(match_agent(input, token, inventory));
+  announce(inputs, token, to, context);
+  OpenedBlobs opened;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const BlobFile& input = inputs[i];
     const auto agent = tokens::remote_key(token, *agents[i].key);
     opened.keys.push_back(
         {&input, recovery::open_blob(input.blob, *agents[i].recipient, *agent, input.file)});

@@ -73,7 +73,7 @@ Replace RunFiles::replace(const std::string& path) const {
   return context_.replace();
 }
 
-void RunFiles::note(const std::string& path, ByteView content) {
+void RunFiles::note(const std::vector<MadeFile>& files) {
   if (file_.get() < 0) {
     make_private_folder(folder_);
     own_ = folder_ / fmt::format("{}XXXXXX", prefix_);
@@ -84,18 +84,19 @@ void RunFiles::note(const std::string& path, ByteView content) {
     if (flock(file_.get(), LOCK_EX) != 0) fail(own_);  // somebody may be looking whether it is held
     sync_folder(folder_);
   }
-  const std::string line =
-      fmt::format("{} {}\n", sha256_hex(content), hex(as_bytes(absolute(path))));
+  std::string lines;
+  for (const MadeFile& one : files)
+    lines += fmt::format("{} {}\n", sha256_hex(one.content), hex(as_bytes(absolute(one.path))));
   const bool noted =
-      ::write(file_.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
+      ::write(file_.get(), lines.data(), lines.size()) == static_cast<ssize_t>(lines.size()) &&
       fsync(file_.get()) == 0;
   if (!noted) fail(own_);
 }
 
-void RunFiles::write(const std::string& path, ByteView content) {
-  const Replace replaces = replace(path);
-  note(path, content);
-  write_file(path, content, kPrivateFile, replaces);
+void RunFiles::write(const std::vector<MadeFile>& files) {
+  note(files);
+  for (const MadeFile& one : files)
+    write_file(one.path, one.content, kPrivateFile, replace(one.path));
 }
 
 void RunFiles::done() const {

@@ -11,6 +11,11 @@
 
 namespace hsmith::cli {
 
+struct MadeFile {
+  std::string path;
+  Bytes content;
+};
+
 // Notes of what is written lie in the state folder, a file a run, locked while it runs.
 class RunFiles {
  public:
@@ -19,8 +24,8 @@ class RunFiles {
 
   // yes with --force, and where the file at `path` is, byte for byte, what such a run wrote.
   Replace replace(const std::string& path) const;
-  // Notes the file, on the disk, then writes it as write_file() does; 0600.
-  void write(const std::string& path, ByteView content);
+  // Notes the files, on the disk, then writes each as write_file() does; 0600.
+  void write(const std::vector<MadeFile>& files);
   // The run has come to its end: its notes go once its outcome is printed, and those of which no
   // file is left.
   void done() const;
@@ -32,7 +37,7 @@ class RunFiles {
     Notes notes;
   };
 
-  void note(const std::string& path, ByteView content);
+  void note(const std::vector<MadeFile>& files);
 
   const Context& context_;
   std::filesystem::path folder_;

@@ -115,7 +115,7 @@ Outcome run(const Options& options, Context& context) {
     in_audit(context, archive.store->name(), entry, [&] {
       const recovery::MadeBlob made = recovery::make_blob(archive, one.row, signer.signer());
       keep_challenge(context, made.blob, made.challenge);
-      files.write(file, made.blob);
+      files.write({{file, made.blob}});
     });
     Json json = found_json(archive, one);
     json["file"] = json_text(file);

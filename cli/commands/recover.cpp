@@ -121,10 +121,11 @@ Outcome written(const std::vector<Recovered>& all, const Options& options, const
                 RunFiles& files) {
   const auto style = options.legacy ? recovery::PfxStyle::old_windows : recovery::PfxStyle::modern;
   recovery::PfxWriter writer(password, style);
+  std::vector<MadeFile> made;
   Outcome outcome;
   outcome.data["files"] = Json::array();
   for (const Recovered& one : all) {
-    files.write(one.file, writer.write(one.pfx));
+    made.push_back({one.file, writer.write(one.pfx)});
     Json keys = Json::array();
     for (const auto& entry : one.pfx.keys) {
       const auto its = recovery::certificates_of(one.pfx, entry.key.get());
@@ -137,6 +138,7 @@ Outcome written(const std::vector<Recovered>& all, const Options& options, const
     }
     outcome.data["files"].push_back({{"file", json_text(one.file)}, {"keys", std::move(keys)}});
   }
+  files.write(made);
   if (options.generate_password) {
     outcome.data["password"] = std::string(as_text(password.reveal()));
     outcome.text += fmt::format("password: {}\n", as_text(password.reveal()));
@@ -155,7 +157,7 @@ std::vector<Opened> open_with_card(const std::vector<BlobFile>& inputs, const Op
     return {};
   }
   OpenedBlobs opened = open_blobs(inputs, token, inventory, !options.receipt.empty(), to, context);
-  if (!options.receipt.empty()) files.write(options.receipt, opened.receipt);
+  if (!options.receipt.empty()) files.write({{options.receipt, opened.receipt}});
   return std::move(opened.keys);
 }
 

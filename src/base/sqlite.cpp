@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -113,6 +114,19 @@ constexpr const char* kSchemaQuery = "SELECT sql FROM sqlite_schema ORDER BY typ
 
 }  // namespace
 
+namespace {
+
+// Of a value that is as it should be; asked for once, since each question costs as much as a copy.
+std::optional<std::size_t> size_of(sqlite3_stmt* statement, int column, int type,
+                                   std::size_t limit) {
+  if (sqlite().column_type(statement, column) != type) return std::nullopt;
+  const int size = sqlite().column_bytes(statement, column);
+  if (size < 0 || static_cast<std::size_t>(size) > limit) return std::nullopt;
+  return static_cast<std::size_t>(size);
+}
+
+}  // namespace
+
 Statement::Statement(sqlite3* database, std::string path, std::string_view sql)
     : database_(database), path_(std::move(path)) {
   if (sqlite().prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement_,
@@ -193,21 +207,21 @@ std::int64_t Statement::integer(int column) {
 }
 
 std::string Statement::text(int column, std::size_t limit) {
-  expect(column, SQLITE_TEXT, limit, "text");
+  const auto size = size_of(statement_, column, SQLITE_TEXT, limit);
+  if (!size) expect(column, SQLITE_TEXT, limit, "text");  // throws, and says why
   const unsigned char* content = sqlite().column_text(statement_, column);
-  if (content == nullptr) fail(database_, path_, "use");
-  std::string text(reinterpret_cast<const char*>(content),
-                   static_cast<std::size_t>(sqlite().column_bytes(statement_, column)));
+  if (content == nullptr || !size) fail(database_, path_, "use");
+  std::string text(reinterpret_cast<const char*>(content), *size);
   if (!is_utf8(text)) wrong(column, "not UTF-8");
   return text;
 }
 
 Bytes Statement::blob(int column, std::size_t limit) {
-  expect(column, SQLITE_BLOB, limit, "a blob");
+  const auto size = size_of(statement_, column, SQLITE_BLOB, limit);
+  if (!size) expect(column, SQLITE_BLOB, limit, "a blob");  // throws, and says why
   const auto* content = static_cast<const unsigned char*>(sqlite().column_blob(statement_, column));
-  const auto size = static_cast<std::size_t>(sqlite().column_bytes(statement_, column));
-  if (content == nullptr && size != 0) fail(database_, path_, "use");
-  return Bytes(content, content + size);
+  if (!size || (content == nullptr && *size != 0)) fail(database_, path_, "use");
+  return Bytes(content, content + *size);
 }
 
 Database::Database(const fs::path& file, const Schema& schema, DatabaseMode mode)

@@ -237,6 +237,7 @@ class SqliteStore : public Store {
                {}};
     auto agents = statements_.use("SELECT agent FROM recipient WHERE key = ? ORDER BY agent");
     agents->bind(1, key.id);
+    key.agents.reserve(4);  // growing would cost more than reading them
     while (agents->step()) {
       refuse_too_many(key.agents.size(), kMostAgents, "agents");
       key.agents.push_back(agents->blob(0, 32));
