@@ -112,10 +112,6 @@ std::string schema_text(Statement statement) {
 }
 constexpr const char* kSchemaQuery = "SELECT sql FROM sqlite_schema ORDER BY type, name";
 
-}  // namespace
-
-namespace {
-
 // Of a value that is as it should be; asked for once, since each question costs as much as a copy.
 std::optional<std::size_t> size_of(sqlite3_stmt* statement, int column, int type,
                                    std::size_t limit) {
