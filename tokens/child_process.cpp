@@ -75,6 +75,8 @@ std::string report_of(const std::function<std::string()>& work) {
 
 [[noreturn]] void be_the_child(const std::function<std::string()>& work, int out) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // A crash is the parent's to report, whatever the parent does at one of its own.
+  for (const int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, SIG_DFL);
   // What a module prints goes nowhere near our output.
   dup2(STDERR_FILENO, STDOUT_FILENO);
   const std::string text = report_of(work);
