@@ -120,8 +120,9 @@ class World:
         """The run, and the changing system calls of it in order; `inject` is strace's own syntax."""
         traced = ",".join(CHANGING) + ",openat"
         extra = ["-e", f"inject={inject}"] if inject else []
+        sanitizer = {"ASAN_OPTIONS": os.environ["ASAN_OPTIONS"] + ":detect_leaks=0"} if "ASAN_OPTIONS" in os.environ else {}
         ended = self.execute(["strace", "-qq", "-y", "-s", "64", "-e", f"trace={traced}", *extra, "-o", str(self.trace),
-                              str(self.binary), *arguments], {})
+                              str(self.binary), *arguments], sanitizer)  # LeakSanitizer would trace as well
         calls, counts = [], {}
         lines = self.trace.read_text(errors="replace").splitlines() if self.trace.exists() else []
         for line in lines:
