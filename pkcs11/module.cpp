@@ -209,12 +209,14 @@ MechanismInfo Module::mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type) co
 }
 
 void Module::init_token(CK_SLOT_ID slot, ByteView so_pin, const std::string& label) const {
-  std::array<unsigned char, 32> padded;
-  if (label.empty() || label.size() > padded.size()) {
+  constexpr std::size_t kLabelSize = 32;
+  if (label.empty() || label.size() > kLabelSize) {
     throw Error(Kind::usage,
                 fmt::format("name the token {}: a label has 1 to 32 bytes", quoted(label)));
   }
-  padded.fill(' ');
+  // The zero behind the 32 bytes is not Cryptoki's: p11-kit 0.24 sends all up to the first one.
+  std::array<unsigned char, kLabelSize + 1> padded{};
+  std::fill_n(padded.begin(), kLabelSize, ' ');
   std::copy(label.begin(), label.end(), padded.begin());
   Bytes pin = to_bytes(so_pin);  // Cryptoki takes it without const
   const CK_RV rv = call(
