@@ -316,7 +316,8 @@ void create_database(const fs::path& file, const Schema& schema,
     Transaction transaction(database);
     fill(database);
     transaction.commit();
-    // As one file, which is read where nothing can be written beside it: a backup on another medium.
+    // As one file, which is read where nothing can be written beside it: a backup on another
+    // medium.
     database.execute("PRAGMA journal_mode=DELETE");
   });
 }
