@@ -60,11 +60,11 @@ Json proof_json(const tokens::Proof& proof) {
 
 std::string proof_text(const tokens::Proof& proof) {
   std::string text =
-      fmt::format("{:<13} {}\n{:<13} {}\n{:<13} {}\n", "key", printable(proof.uri), "type",
+      fmt::format("{:<18} {}\n{:<18} {}\n{:<18} {}\n", "key", printable(proof.uri), "type",
                   printable(proof.type), "public key", "sha256 " + sha256_hex(proof.public_key));
   for (const auto& [name, value] : proof.token)
-    text += fmt::format("{:<13} {}\n", "token " + printable(name), printable(value));
-  text += fmt::format("{:<13} {}\n\n", "made", printable(proof.made));
+    text += fmt::format("{:<18} {}\n", "token " + printable(name), printable(value));
+  text += fmt::format("{:<18} {}\n\n", "made", printable(proof.made));
   std::vector<std::vector<std::string>> rows;
   for (const tokens::Fact& fact : tokens::facts_of(proof))
     rows.push_back({state_words(fact.name), state_text(fact.state), printable(fact.text)});

@@ -120,24 +120,35 @@ std::string problem_of(const Options& options, const tokens::Bundle& bundle,
   return "";
 }
 
+Outcome not_verified(const Options& options, const std::string& problem) {
+  Outcome outcome;
+  outcome.exit = 3;
+  outcome.data = {{"bundle", json_text(options.bundle)},
+                  {"verified", false},
+                  {"reason", json_text(problem)}};
+  outcome.text = fmt::format("NO: {}: {}\n", quoted(options.bundle), problem);
+  return outcome;
+}
+
 Outcome verify(const Options& options, Context& context) {
   const Bytes challenge = challenge_of(options, context);
   const std::string name = quoted(options.bundle);
   const Bytes content = read_file(options.bundle, kBundleLimit);
   if (x509::kind_of(content) != "a JSON file") x509::refuse_kind(content, name, "a proof bundle");
   const tokens::Bundle bundle = tokens::parse_bundle(as_text(content), name);
-  const tokens::Proof proof = tokens::parse_report(bundle.report, name);
-  const ossl::PKey key = key_of_proof(proof, name);
-  std::string level;
-  std::string problem = problem_of(options, bundle, proof, key.get(), challenge, level);
-  Outcome outcome;
-  outcome.data = {{"bundle", json_text(options.bundle)}, {"verified", problem.empty()}};
-  if (!problem.empty()) {
-    outcome.exit = 3;
-    outcome.data["reason"] = json_text(problem);
-    outcome.text = fmt::format("NO: {}: {}\n", name, problem);
-    return outcome;
+  tokens::Proof proof;
+  ossl::PKey key;
+  try {
+    proof = tokens::parse_report(bundle.report, name);
+    key = key_of_proof(proof, name);
+  } catch (const Error& error) {  // hsmith wrote no such report, so somebody else did
+    return not_verified(options, fmt::format("forged or edited: {}", error.what()));
   }
+  std::string level;
+  const std::string problem = problem_of(options, bundle, proof, key.get(), challenge, level);
+  if (!problem.empty()) return not_verified(options, problem);
+  Outcome outcome;
+  outcome.data = {{"bundle", json_text(options.bundle)}, {"verified", true}};
   warn_of_weakness(context, key.get());
   outcome.data.update(proof_json(proof));
   outcome.data["level"] = level;
