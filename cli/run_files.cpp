@@ -95,8 +95,10 @@ void RunFiles::note(const std::vector<MadeFile>& files) {
 
 void RunFiles::write(const std::vector<MadeFile>& files) {
   note(files);
-  for (const MadeFile& one : files)
+  for (const MadeFile& one : files) {
     write_file(one.path, one.content, kPrivateFile, replace(one.path));
+    written_.insert(absolute(one.path));
+  }
 }
 
 void RunFiles::done() const {
@@ -104,8 +106,10 @@ void RunFiles::done() const {
   for (const Earlier& run : earlier_) {
     // Without notes it may be that of a process which has just begun.
     const bool is_open =
-        run.notes.empty() || std::any_of(run.notes.begin(), run.notes.end(), [](const auto& note) {
-          return is_there(note.first, note.second);
+        run.notes.empty() ||
+        std::any_of(run.notes.begin(), run.notes.end(), [this](const auto& note) {
+          // What is ours now is no longer theirs, be it the same: a receipt of the same second.
+          return !written_.contains(note.first) && is_there(note.first, note.second);
         });
     if (!is_open) finished.push_back(run.file);
   }

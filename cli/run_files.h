@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ class RunFiles {
   std::vector<Earlier> earlier_;
   std::filesystem::path own_;
   Descriptor file_;
+  std::set<std::string> written_;  // absolute paths
 };
 
 // Called by the frame around the commands when an outcome is printed. Not before: without a
