@@ -42,13 +42,16 @@ MakeObjects unwrapping(const Key& wrapping_key, const KeyWrap& wrap, const Backe
   };
 }
 
-// The copy that an unwrapping makes in this session.
-Key unwrap_copy(const OpenToken& token, const Key& wrapping_key, const KeyWrap& wrap,
-                const KeySpec& spec, const BackedUpKey& key) {
+// A copy of the key for this session.
+CK_OBJECT_HANDLE unwrap_copy(const OpenToken& token, const Key& wrapping_key, const KeyWrap& wrap,
+                             const KeySpec& spec, const BackedUpKey& key) {
   Template as = for_backup(unwrapped_private_key_template(spec));
   as.leave_out(CKA_TOKEN).set_bool(CKA_TOKEN, false);
-  const Accepted made = make_as_accepted(token, {as}, unwrapping(wrapping_key, wrap, key), [] {});
-  Key copy = read_key(token, made.objects.front(), CKO_PRIVATE_KEY);
+  return make_as_accepted(token, {as}, unwrapping(wrapping_key, wrap, key), [] {}).objects.front();
+}
+
+Key read_copy(const OpenToken& token, CK_OBJECT_HANDLE handle, const BackedUpKey& key) {
+  Key copy = read_key(token, handle, CKO_PRIVATE_KEY);
   copy.public_key = {ossl::share(key.public_key.get()).release(), EVP_PKEY_free};
   return copy;
 }
@@ -59,7 +62,7 @@ Bytes signature_by_copy(const OpenToken& token, const Key& wrapping_key, const K
   const OpenToken trial = with_new_session(token);
   KeySpec spec = key.spec;
   spec.uses.insert(Use::sign);
-  const Key copy = unwrap_copy(trial, wrapping_key, wrap, spec, key);
+  const Key copy = read_copy(trial, unwrap_copy(trial, wrapping_key, wrap, spec, key), key);
   const ossl::Scheme scheme = ossl::choose_scheme(key.public_key.get(), "", "");
   const Bytes signature =
       remote_key(trial, copy)->sign(scheme, ossl::digest(*scheme.digest, to_sign));
@@ -156,9 +159,9 @@ KeyWrap wrap_for(const OpenToken& token, const Key& wrapping_key, const Backup& 
 std::optional<Error> backup_problem(const OpenToken& token, const Key& wrapping_key,
                                     const KeyWrap& wrap, const BackedUpKey& key) {
   const OpenToken trial = with_new_session(token);
-  Key copy;
+  CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   try {
-    copy = unwrap_copy(trial, wrapping_key, wrap, key.spec, key);
+    handle = unwrap_copy(trial, wrapping_key, wrap, key.spec, key);
   } catch (const Error& error) {
     const bool about_token = error.kind() == Kind::token_removed ||
                              error.kind() == Kind::token_full ||
@@ -171,6 +174,7 @@ std::optional<Error> backup_problem(const OpenToken& token, const Key& wrapping_
                            error.what()))
         .ckr(error.ckr());
   }
+  const Key copy = read_copy(trial, handle, key);
   std::optional<Error> problem;
   if (!is_for_backup(trial, copy) || is_readable(trial, copy)) {
     problem = Error(Kind::unsupported,
@@ -186,8 +190,9 @@ Generated restore_key(const OpenToken& token, const Key& wrapping_key, const Key
                       const BackedUpKey& key) {
   const std::string doing = fmt::format("restore the key {} to the token {}",
                                         quoted(key.spec.label), quoted(token.info.label));
-  if (const auto problem = backup_problem(token, wrapping_key, wrap, key))
-    throw problem->during(doing);
+  const auto problem =
+      while_doing(doing, [&] { return backup_problem(token, wrapping_key, wrap, key); });
+  if (problem) throw Error(*problem).during(doing);
   return made_or_removed(token, key.spec, doing, [&](auto before) {
     return restore_and_check(token, wrapping_key, wrap, key, before);
   });

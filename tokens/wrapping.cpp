@@ -219,7 +219,8 @@ Key import_wrapping_key(const OpenToken& token, const KeySpec& spec, const Secre
 
 Key find_wrapping_key(const OpenToken& token, const Selector& selector) {
   Key key = find_one_secret(token, selector);
-  const std::string problem = weakness_of(token, key);
+  const std::string problem =
+      while_doing("look at " + key.uri, [&] { return weakness_of(token, key); });
   if (problem.empty()) return key;
   throw Error(Kind::refused, fmt::format("wrap with {}: it {}", key.uri, problem))
       .hint(

@@ -126,7 +126,9 @@ void must_withstand(const OpenToken& token, const std::string& what, const Key& 
     if (attack.result == AttackResult::refused) {
       wraps_refused += wraps ? 1 : 0;
     } else if (!wraps) {
-      throw Error(Kind::token_failed, fmt::format("{}: {}", doing, attack.ckr)).ckr(attack.ckr);
+      throw Error(Kind::token_failed, fmt::format("{}: {}", doing, attack.ckr))
+          .ckr(attack.ckr)
+          .hint("check module and token with: hsmith token list");
     }
   }
   if (wraps_refused == 0) {
