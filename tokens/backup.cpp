@@ -94,7 +94,7 @@ Generated restore_and_check(const OpenToken& token, const Key& wrapping_key, con
 }  // namespace
 
 void check_is_for_backup(const OpenToken& token, const Key& key) {
-  if (is_for_backup(token, key)) return;
+  if (while_doing("look at " + key.uri, [&] { return is_for_backup(token, key); })) return;
   throw Error(Kind::refused, fmt::format("back up {}: it was not made to leave its token", key.uri))
       .hint("only keys made with hsmith key generate --backup-under WRAPKEY can be backed up");
 }
@@ -183,6 +183,8 @@ std::optional<Error> backup_problem(const OpenToken& token, const Key& wrapping_
   } else if (!holds_private_half(trial, copy, key.public_key.get())) {
     problem = Error(Kind::mismatch, "what it holds is another key than its public key says");
   }
+  // Not left to the session's end, of which a token may think otherwise: the copy has the key's id.
+  trial.session->destroy(handle);
   return problem;
 }
 

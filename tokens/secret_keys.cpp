@@ -50,11 +50,21 @@ Inventory inventory_of(const OpenToken& token, const Selector& selector) {
 }  // namespace
 
 Key find_one_secret(const OpenToken& token, const Selector& selector) {
-  const std::vector<Key> all = inventory_of(token, selector).secret_keys;
+  const Inventory inventory = inventory_of(token, selector);
+  const std::vector<Key>& all = inventory.secret_keys;
   const bool may_be = !selector.type || *selector.type == ObjectType::secret_key;
   const std::vector<Key> found = may_be ? fitting(selector, all) : std::vector<Key>();
   if (found.size() == 1) return found.front();
   if (found.empty()) {
+    for (const BrokenObject& broken : inventory.broken) {
+      const bool another = broken.object_class == CKO_PRIVATE_KEY ||
+                           broken.object_class == CKO_PUBLIC_KEY ||
+                           broken.object_class == CKO_CERTIFICATE;
+      if (another) continue;
+      throw Error(Kind::token_failed, fmt::format("{}: an object cannot be read: {}",
+                                                  finding(token, selector), broken.reason))
+          .hint("see what the token holds with: hsmith doctor");
+    }
     throw Error(Kind::not_found, finding(token, selector) + ": no secret key matches")
         .hint("see the keys with: hsmith key list")
         .candidates(uris_of(all));
