@@ -123,9 +123,8 @@ std::string problem_of(const Options& options, const tokens::Bundle& bundle,
 Outcome not_verified(const Options& options, const std::string& problem) {
   Outcome outcome;
   outcome.exit = 3;
-  outcome.data = {{"bundle", json_text(options.bundle)},
-                  {"verified", false},
-                  {"reason", json_text(problem)}};
+  outcome.data = {
+      {"bundle", json_text(options.bundle)}, {"verified", false}, {"reason", json_text(problem)}};
   outcome.text = fmt::format("NO: {}: {}\n", quoted(options.bundle), problem);
   return outcome;
 }
