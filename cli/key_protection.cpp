@@ -1,7 +1,10 @@
 #include "cli/key_protection.h"
 
+#include <fmt/format.h>
+
 #include "cli/key_output.h"
 #include "tokens/made_key.h"
+#include "tokens/reading.h"
 
 namespace hsmith::cli {
 
@@ -20,6 +23,11 @@ Json key_json(const tokens::OpenToken& token, const tokens::Key& key) {
   if (const auto trusted = is.flag(CKA_TRUSTED)) json["trusted"] = *trusted;
   if (const auto modifiable = is.flag(CKA_MODIFIABLE)) json["modifiable"] = *modifiable;
   return json;
+}
+
+Json made_key_json(const tokens::OpenToken& token, const tokens::Key& key) {
+  return tokens::while_doing(fmt::format("make {}: it is done, but cannot be shown", key.uri),
+                             [&] { return key_json(token, key); });
 }
 
 }  // namespace hsmith::cli

@@ -170,7 +170,7 @@ Outcome make_wrapping_key(tokens::KeySpec spec, const std::string& login_as,
                              options.from.empty() ? "" : ", and came in a file: delete that file"));
   }
   Outcome outcome;
-  outcome.data = key_json(token, key);
+  outcome.data = made_key_json(token, key);
   const std::string is = check_value_of(token, key, context);
   if (!is.empty()) outcome.data["check_value"] = is;
   outcome.text = fmt::format("{}\n", key.uri);

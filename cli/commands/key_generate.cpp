@@ -159,7 +159,7 @@ Outcome run_many(std::span<const tokens::KeySpec> specs, const Options& options,
   Outcome outcome;
   outcome.data["keys"] = Json::array();
   for (const tokens::Key& key : make_all(token, specs, there, context, outcome)) {
-    outcome.data["keys"].push_back(key_json(token, key));
+    outcome.data["keys"].push_back(made_key_json(token, key));
     outcome.text += key.uri + '\n';
   }
   return outcome;
@@ -205,7 +205,7 @@ Outcome run(const Options& options, Context& context) {
                    : tokens::generate(token, spec, made_it);
       });
   Outcome outcome;
-  outcome.data = key_json(token, key);
+  outcome.data = made_key_json(token, key);
   outcome.text = fmt::format("{}\n", key.uri);
   return outcome;
 }

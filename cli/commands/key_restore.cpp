@@ -115,7 +115,7 @@ Outcome run(const Options& options, Context& context) {
       for (const std::string& note : restored.notes) context.warn(note);
       return restored.key;
     });
-    outcome.data["keys"].push_back(key_json(token, made));
+    outcome.data["keys"].push_back(made_key_json(token, made));
     outcome.text += made.uri + "\n";
   }
   return outcome;
