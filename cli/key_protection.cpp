@@ -8,15 +8,22 @@
 
 namespace hsmith::cli {
 
+namespace {
+
+constexpr const char* kForBackup = "extractable only under a trusted key";
+
+}  // namespace
+
 std::string protection_text(const tokens::OpenToken& token, const tokens::Key& key) {
-  return tokens::is_for_backup(token, key) ? "extractable only under a trusted key"
-                                           : protection_text(key);
+  return tokens::is_for_backup(token, key) ? kForBackup : protection_text(key);
 }
 
 Json key_json(const tokens::OpenToken& token, const tokens::Key& key) {
   Json json = key_json(key);
-  json["protection"] = protection_text(token, key);
-  if (tokens::is_for_backup(token, key)) json["wrap_with_trusted"] = true;
+  if (tokens::is_for_backup(token, key)) {
+    json["protection"] = kForBackup;
+    json["wrap_with_trusted"] = true;
+  }
   if (key.object_class != CKO_SECRET_KEY || key.wrap != true) return json;
   static constexpr CK_ATTRIBUTE_TYPE kClaims[] = {CKA_TRUSTED, CKA_MODIFIABLE};
   const pkcs11::Attributes is = token.session->get(key.handle, kClaims);

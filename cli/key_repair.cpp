@@ -90,6 +90,19 @@ void delete_public(const OpenToken& token, const std::vector<Key>& keys, std::st
   }
 }
 
+// The key of the entry and what is left of it; `nothing` is told where nothing is.
+Repaired take_away(const OpenToken& token, const journal::Entry& entry, const Context& context,
+                   Whole whole, const char* why, const char* nothing) {
+  const Inventory inventory = tokens::take_inventory(token);
+  const Remains remains = remains_of(token, inventory, entry, whole);
+  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
+  if (!remains.private_keys.empty())
+    return delete_private(token, inventory, remains.private_keys.front(), context, why);
+  std::string text;
+  delete_public(token, remains.public_keys, text);
+  return {true, text.empty() ? nothing : text};
+}
+
 // The URI of the key that a new one was to replace, while both are there.
 std::optional<std::string> replaced_key(const Inventory& inventory, const journal::Entry& entry,
                                         EVP_PKEY* made) {
@@ -189,29 +202,14 @@ Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
 
 Repaired repair_deletion(const OpenToken& token, const journal::Entry& entry,
                          const Context& context) {
-  const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(token, inventory, entry, Whole::yes);
-  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
-  if (!remains.private_keys.empty()) {
-    return delete_private(token, inventory, remains.private_keys.front(), context,
-                          "its deletion was interrupted");
-  }
-  std::string text;
-  delete_public(token, remains.public_keys, text);
-  return {true, text.empty() ? "the deletion is complete" : text};
+  return take_away(token, entry, context, Whole::yes, "its deletion was interrupted",
+                   "the deletion is complete");
 }
 
 Repaired repair_unused_key(const OpenToken& token, const journal::Entry& entry,
                            const Context& context) {
-  const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(token, inventory, entry, Whole::no);
-  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
-  if (!remains.private_keys.empty())
-    return delete_private(token, inventory, remains.private_keys.front(), context,
-                          "what it was made for was interrupted");
-  std::string text;
-  delete_public(token, remains.public_keys, text);
-  return {true, text.empty() ? "nothing was made" : text};
+  return take_away(token, entry, context, Whole::no, "what it was made for was interrupted",
+                   "nothing was made");
 }
 
 Repaired repair_import(const OpenToken& token, const journal::Entry& entry,
