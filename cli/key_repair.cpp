@@ -27,8 +27,9 @@ bool may_not_sign(const journal::Entry& entry) {
 }
 
 // What the entry's label stands for on the token now, or its id where the token's labels are its
-// own. A public key that is known and differs is another key under the same name: not ours.
-// A new key gets its id last; a `Whole` one had its own when it was begun with.
+// own, so far as it is what the entry was about: somebody may have made another key of that label
+// since. A new key gets its id last, after its public half is in the journal; a `Whole` one had its
+// own when it was begun with.
 enum class Whole { no, yes };
 struct Remains {
   std::vector<Key> private_keys;
@@ -37,22 +38,27 @@ struct Remains {
 
 Remains remains_of(const OpenToken& token, const Inventory& inventory, const journal::Entry& entry,
                    Whole whole) {
-  const std::string known = fact(entry, "public_key");
+  const auto known = parse_hex(fact(entry, "public_key")).value_or(Bytes{});
+  const ossl::PKey half = known.empty() ? nullptr : ossl::public_key_from_spki(known);
   const std::string label = fact(entry, "label");
   const bool by_label = !tokens::quirks_of(token.info).fixed_labels;
   const bool by_id = !by_label || whole == Whole::yes;
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
-  const auto ours = [&](const Key& key) {
-    const bool differs =
-        !known.empty() && key.public_key && hex(ossl::spki_of(key.public_key.get())) != known;
-    return (!by_id || key.id == id) && (!by_label || key.label == label) && !differs;
+  const auto has_its_name = [&](const Key& key) {
+    const bool may_have_none_yet = !by_id && (half || key.id.empty());
+    return (may_have_none_yet || key.id == id) && (!by_label || key.label == label) &&
+           (!half || !key.public_key || ossl::same_public_key(key.public_key.get(), half.get()));
+  };
+  const auto is_its_key = [&](const Key& key) {
+    const bool told = by_id || !half || key.public_key;
+    return told || tokens::holds_private_half(token, key, half.get());
   };
   Remains remains;
   for (const Key& key : inventory.private_keys) {
-    if (ours(key)) remains.private_keys.push_back(key);
+    if (has_its_name(key) && is_its_key(key)) remains.private_keys.push_back(key);
   }
   for (const Key& key : inventory.public_keys) {
-    if (ours(key)) remains.public_keys.push_back(key);
+    if (has_its_name(key)) remains.public_keys.push_back(key);
   }
   return remains;
 }
