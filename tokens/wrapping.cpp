@@ -19,13 +19,17 @@ using pkcs11::Template;
 constexpr std::array<CK_MECHANISM_TYPE, 2> kWraps{CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD};
 
 std::vector<CK_MECHANISM_TYPE> wrapping_mechanisms(const OpenToken& token) {
-  const std::vector<CK_MECHANISM_TYPE> all = token.module->mechanisms(token.slot);
+  const std::string doing =
+      fmt::format("see what the token {} wraps keys by", quoted(token.info.label));
   std::vector<CK_MECHANISM_TYPE> there;
-  for (const CK_MECHANISM_TYPE wrap : kWraps) {
-    if (std::find(all.begin(), all.end(), wrap) == all.end()) continue;
-    const CK_FLAGS flags = token.module->mechanism_info(token.slot, wrap).flags;
-    if ((flags & CKF_WRAP) != 0 && (flags & CKF_UNWRAP) != 0) there.push_back(wrap);
-  }
+  while_doing(doing, [&] {
+    const std::vector<CK_MECHANISM_TYPE> all = token.module->mechanisms(token.slot);
+    for (const CK_MECHANISM_TYPE wrap : kWraps) {
+      if (std::find(all.begin(), all.end(), wrap) == all.end()) continue;
+      const CK_FLAGS flags = token.module->mechanism_info(token.slot, wrap).flags;
+      if ((flags & CKF_WRAP) != 0 && (flags & CKF_UNWRAP) != 0) there.push_back(wrap);
+    }
+  });
   if (!there.empty()) return there;
   throw Error(Kind::unsupported,
               fmt::format("wrap keys on the token {}: it has neither CKM_AES_KEY_WRAP_KWP nor "
