@@ -1,7 +1,6 @@
 #include "tokens/inventory.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <exception>
 #include <fmt/format.h>
@@ -20,31 +19,6 @@ using pkcs11::Template;
 
 constexpr std::size_t kMost = 1'000'000;
 constexpr CK_OBJECT_CLASS kUnknown = CK_UNAVAILABLE_INFORMATION;
-
-// What there is to know of a key of any class. CKA_VALUE is not among it: of a certificate that is
-// its contents, of a private key its secret.
-constexpr std::array<CK_ATTRIBUTE_TYPE, 22> kAttributes{CKA_CLASS,
-                                                        CKA_LABEL,
-                                                        CKA_ID,
-                                                        CKA_KEY_TYPE,
-                                                        CKA_MODULUS,
-                                                        CKA_PUBLIC_EXPONENT,
-                                                        CKA_EC_PARAMS,
-                                                        CKA_EC_POINT,
-                                                        CKA_PUBLIC_KEY_INFO,
-                                                        CKA_VALUE_LEN,
-                                                        CKA_SIGN,
-                                                        CKA_DECRYPT,
-                                                        CKA_DERIVE,
-                                                        CKA_WRAP,
-                                                        CKA_UNWRAP,
-                                                        CKA_SENSITIVE,
-                                                        CKA_EXTRACTABLE,
-                                                        CKA_LOCAL,
-                                                        CKA_MODIFIABLE,
-                                                        CKA_ALWAYS_SENSITIVE,
-                                                        CKA_NEVER_EXTRACTABLE,
-                                                        CKA_ALWAYS_AUTHENTICATE};
 
 // Nothing: an object that is neither a key nor a certificate.
 using Object = std::variant<std::monostate, Key, TokenCertificate, BrokenObject>;
@@ -79,7 +53,7 @@ bool is_key(CK_OBJECT_CLASS object_class) {
 Object read_object(const OpenToken& token, CK_OBJECT_HANDLE handle, Certificates& certificates,
                    std::optional<CK_OBJECT_CLASS>& object_class) {
   if (!certificates.has(handle)) {
-    const pkcs11::Attributes is = token.session->get(handle, kAttributes);
+    const pkcs11::Attributes is = token.session->get(handle, attributes_of_any_object());
     object_class = is.number(CKA_CLASS);
     if (!object_class) return std::monostate{};
     if (is_key(*object_class)) return key_of(token, handle, *object_class, is);

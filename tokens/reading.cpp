@@ -3,6 +3,8 @@
 
 #include <array>
 #include <fmt/format.h>
+#include <set>
+#include <vector>
 
 #include "pkcs11/names.h"
 #include "src/base/error.h"
@@ -130,6 +132,16 @@ std::string object_uri(const OpenToken& token, const std::string& label, ByteVie
   if (!label.empty()) uri.object = label;
   uri.type = type;
   return format(uri);
+}
+
+std::span<const CK_ATTRIBUTE_TYPE> attributes_of_any_object() {
+  static const std::vector<CK_ATTRIBUTE_TYPE> kAll = [] {
+    std::set<CK_ATTRIBUTE_TYPE> all{CKA_CLASS};
+    for (const CK_OBJECT_CLASS one : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY})
+      all.insert(attributes_of(one).begin(), attributes_of(one).end());
+    return std::vector(all.begin(), all.end());
+  }();
+  return kAll;
 }
 
 Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,

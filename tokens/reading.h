@@ -1,6 +1,8 @@
 // Single objects, read from a token by their handles.
 #pragma once
 
+#include <span>
+
 #include "src/base/error.h"
 #include "tokens/keys.h"
 
@@ -15,6 +17,11 @@ auto while_doing(const std::string& doing, Work work) {
     throw error.during(doing);
   }
 }
+
+// What there is to know of an object whose class is not known yet: CKA_CLASS, and what key_of
+// takes. CKA_VALUE is not among it: of a certificate that is its contents, of a private key its
+// secret.
+std::span<const CK_ATTRIBUTE_TYPE> attributes_of_any_object();
 
 // What a private, public or secret key says of itself, by attributes that were read already. Throws
 // token_failed when that is nothing.
