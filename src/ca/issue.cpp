@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "src/base/contains.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
@@ -21,10 +22,6 @@ constexpr std::time_t kAgentOverlap = 42 * kDay;
 constexpr std::time_t kExchangeOverlap = kDay;
 
 using Reasons = std::vector<std::string>;
-
-bool contains(const std::vector<std::string>& list, std::string_view wanted) {
-  return std::find(list.begin(), list.end(), wanted) != list.end();
-}
 
 void add_once(Reasons& reasons, std::string reason) {
   if (!contains(reasons, reason)) reasons.push_back(std::move(reason));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "src/base/contains.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
@@ -25,10 +26,6 @@ constexpr int kFirstGeneralizedYear = 2050;  // RFC 5280, 4.1.2.5
 
 void add(Findings& findings, const char* code, std::string text) {
   findings.push_back({Severity::error, code, std::move(text)});
-}
-
-bool contains(const std::vector<std::string>& list, std::string_view wanted) {
-  return std::find(list.begin(), list.end(), wanted) != list.end();
 }
 
 void lint_serial(X509* certificate, Findings& findings) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/cms.h>
 
+#include "src/base/contains.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
@@ -84,10 +85,6 @@ std::string serial_of(X509* certificate) {
   const std::string digits =
       hex({ASN1_STRING_get0_data(serial), static_cast<std::size_t>(ASN1_STRING_length(serial))});
   return ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER ? "-" + digits : digits;
-}
-
-bool contains(const std::vector<std::string>& list, const std::string& wanted) {
-  return std::find(list.begin(), list.end(), wanted) != list.end();
 }
 
 void add_missing(std::string_view what, const std::vector<std::string>& asked,

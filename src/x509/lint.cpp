@@ -19,10 +19,6 @@ void add_finding(Findings& findings, Severity severity, const char* code, std::s
   if (findings.size() < kMostFindings) findings.push_back({severity, code, std::move(text)});
 }
 
-bool contains(std::span<const std::string> list, std::string_view wanted) {
-  return std::find(list.begin(), list.end(), wanted) != list.end();
-}
-
 namespace {
 
 void lint_usages(const LintView& view, const Profile& profile, const EVP_PKEY* key,

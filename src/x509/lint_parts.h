@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/base/contains.h"
 #include "src/x509/alt_names.h"
 #include "src/x509/finding.h"
 #include "src/x509/profile.h"
@@ -24,8 +25,6 @@ struct LintView {
 
 // Adds a finding; of very many only the first ones are kept.
 void add_finding(Findings& findings, Severity severity, const char* code, std::string text);
-
-bool contains(std::span<const std::string> list, std::string_view wanted);
 
 // True of the algorithms that hsmith has: RSA, EC, Ed25519.
 bool is_known(const EVP_PKEY* key);

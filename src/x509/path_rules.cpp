@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/objects.h>
 
+#include "src/base/contains.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
@@ -28,9 +29,6 @@ struct Link {
   ExtensionFacts facts;
 };
 
-bool contains(const std::vector<std::string>& list, std::string_view wanted) {
-  return std::find(list.begin(), list.end(), wanted) != list.end();
-}
 bool allows(const std::vector<std::string>& list, std::string_view wanted) {
   return list.empty() || contains(list, wanted);
 }
