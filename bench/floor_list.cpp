@@ -1,12 +1,11 @@
 // The floor for a list of all objects: one search, one call an object with all attributes, shared
-// among sessions.
-//   floor_list MODULE PIN SESSIONS
+// among sessions; and the login in a log before it happens.
+//   floor_list MODULE PIN SESSIONS LOG
 #include <array>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
-#include "bench/token.h"
+#include "bench/durable.h"
 
 namespace {
 
@@ -27,29 +26,16 @@ void read_share(CK_SESSION_HANDLE session, const std::vector<CK_OBJECT_HANDLE>& 
   }
 }
 
-std::vector<CK_OBJECT_HANDLE> all_objects(CK_SESSION_HANDLE session) {
-  std::vector<CK_OBJECT_HANDLE> objects;
-  CK_ULONG count = 0;
-  bench::must(bench::functions->C_FindObjectsInit(session, nullptr, 0), "C_FindObjectsInit");
-  do {
-    std::array<CK_OBJECT_HANDLE, 1024> batch;
-    bench::must(bench::functions->C_FindObjects(session, batch.data(), batch.size(), &count),
-                "C_FindObjects");
-    objects.insert(objects.end(), batch.begin(), batch.begin() + static_cast<ptrdiff_t>(count));
-  } while (count == 1024);
-  bench::must(bench::functions->C_FindObjectsFinal(session), "C_FindObjectsFinal");
-  return objects;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  if (argc != 5) return 2;
   const auto sessions = static_cast<std::size_t>(std::atoi(argv[3]));
   const CK_SLOT_ID slot = bench::start(argv[1]);
   const CK_SESSION_HANDLE first = bench::open_session(slot);
+  bench::log_entry(argv[4], "login\n", bench::Flush::yes);
   bench::log_in(first, argv[2]);
-  const std::vector<CK_OBJECT_HANDLE> objects = all_objects(first);
+  const std::vector<CK_OBJECT_HANDLE> objects = bench::all_objects(first);
   std::vector<std::thread> threads;
   for (std::size_t i = 1; i < sessions; ++i)
     threads.emplace_back([&, i] { read_share(bench::open_session(slot), objects, i, sessions); });

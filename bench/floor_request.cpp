@@ -1,16 +1,14 @@
 // The floor for one certificate request: the calls of floor_sign, the public half read from the
-// private key by one more, and the request made by OpenSSL around the token's signature.
+// private key by one more, and the request made by OpenSSL around the token's signature. It is
+// written twice, as hsmith does: for the user, and to know it again when the certificate comes.
 //   floor_request MODULE PIN rsa|ec LABEL OUTPUT
-#include <fcntl.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <string>
-#include <unistd.h>
 
-#include "bench/token.h"
+#include "bench/durable.h"
 
 namespace {
 
@@ -65,6 +63,8 @@ int main(int argc, char** argv) {
   if (argc != 6) return 2;
   const bool rsa = std::strcmp(argv[3], "rsa") == 0;
   const CK_SESSION_HANDLE session = bench::open_session(bench::start(argv[1]));
+  const std::string output = argv[5];
+  bench::log_entry(output + ".log", "login\n", bench::Flush::yes);
   bench::log_in(session, argv[2]);
   const CK_OBJECT_HANDLE key = bench::find_key(session, CKO_PRIVATE_KEY, argv[4]);
   X509_REQ* request = X509_REQ_new();
@@ -88,8 +88,11 @@ int main(int argc, char** argv) {
   ASN1_STRING_set(bits, signature.data(), static_cast<int>(signature.size()));
   bits->flags |= ASN1_STRING_FLAG_BITS_LEFT;
   X509_REQ_set0_signature(request, bits);
-  std::FILE* out = std::fopen(argv[5], "w");
-  PEM_write_X509_REQ(out, request);
-  if (std::fflush(out) != 0 || fsync(fileno(out)) != 0) return 1;
+  BIO* pem = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509_REQ(pem, request);
+  char* text = nullptr;
+  const auto length = static_cast<std::size_t>(BIO_get_mem_data(pem, &text));
+  bench::write_file(output + ".kept", text, length);
+  bench::write_file(output, text, length);
   _exit(0);
 }

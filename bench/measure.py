@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import statistics
 import struct
@@ -41,6 +42,12 @@ class Token:
     def floor(self, name):
         return str(self.build / "bench" / f"floor_{name}")
 
+    def state(self, name):
+        """Where a floor writes what hsmith keeps in its folder of state."""
+        folder = self.folder / "floors"
+        folder.mkdir(exist_ok=True)
+        return folder / name
+
     def delay_module(self):
         return self.build / "bench" / "delay_module.so"
 
@@ -64,9 +71,20 @@ class Token:
             raise SystemExit(f"{command}: {done.stderr.decode()}")
         return done
 
-    def fill(self, pairs):
+    def fill(self, pairs, prefix):
         """So many P-256 pairs more."""
-        self.must([self.floor("generate"), MODULE, PIN, "k", "1", pairs])
+        self.must([self.floor("generate"), MODULE, PIN, prefix, "1", pairs])
+
+
+    def peak(self, program):
+        """The peak of a program's resident memory in KiB; None where it fails."""
+        taken = self.folder / "peak"
+        taken.unlink(missing_ok=True)
+        if program.prepare:
+            program.prepare()
+        done = subprocess.run([str(c) for c in (self.build / "bench/peak", taken, *program.command)], env=self.environment(),
+                              stdin=subprocess.DEVNULL, capture_output=True)
+        return int(taken.read_text()) if done.returncode == 0 else None
 
 
 class Program:
@@ -77,13 +95,24 @@ class Program:
         self.command, self.share, self.prepare, self.counted = command, share, prepare, counted
 
 
+def processor_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(command, env):
-    start = time.perf_counter()
+    """Seconds, and seconds of the processor."""
+    start, used = time.perf_counter(), processor_seconds()
     commands = command if isinstance(command[0], (list, tuple)) else [command]
     for one in commands:
         subprocess.run([str(c) for c in one], env=env, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                        stderr=subprocess.PIPE)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, processor_seconds() - used
+
+
+def ratio_of(times, others):
+    """The median of the ratios round by round."""
+    return statistics.median(a / b for a, b in zip(times, others))
 
 
 def calls_of(token, make_programs, name):
@@ -102,7 +131,8 @@ def calls_of(token, make_programs, name):
 
 
 def measure(token, make_programs, rounds, network=False, count=True):
-    """The programs in turn, `rounds` times. `make_programs(module)` gives {name: Program}; the first is the floor."""
+    """The programs in turn, `rounds` times. `make_programs(module)` gives {name: Program}; the first is the floor. A row
+    holds the median, the medians of the ratios to the floor of time and of processor time, and the seconds of each round."""
     programs = make_programs(token.module(network))
     env = token.environment(network)
     times, failed = {name: [] for name in programs}, {}
@@ -113,21 +143,24 @@ def measure(token, make_programs, rounds, network=False, count=True):
             if program.prepare:
                 program.prepare()
             try:
-                taken = run(program.command, env) / program.share
+                taken = [one / program.share for one in run(program.command, env)]
             except subprocess.CalledProcessError as error:
                 failed[name] = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
                 continue
             if turn > 0 or rounds == 1:
                 times[name].append(taken)
-    floor = times[next(iter(programs))]
+    floor = times[next(iter(programs))][-rounds:]
     rows = {}
     for name in programs:
         if name in failed:
             rows[name] = {"failed": " ".join(failed[name])}
             continue
         taken = times[name][-rounds:]
-        rows[name] = {"ms": round(statistics.median(taken) * 1000, 3),
-                      "ratio": round(statistics.median(a / b for a, b in zip(taken, floor[-rounds:])), 3)}
+        seconds, processor = ([one[i] for one in taken] for i in (0, 1))
+        rows[name] = {"ms": round(statistics.median(seconds) * 1000, 3),
+                      "ratio": round(ratio_of(seconds, [one[0] for one in floor]), 3),
+                      "processor": round(ratio_of(processor, [one[1] for one in floor]), 3),
+                      "seconds": [round(one, 6) for one in seconds]}
         calls = calls_of(token, make_programs, name) if count else None
         if calls:
             rows[name]["calls"] = calls

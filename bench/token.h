@@ -2,10 +2,12 @@
 // they succeed. No search for the token: the first one counts.
 #pragma once
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <vector>
 
 #include "pkcs11/cryptoki.h"
 
@@ -58,6 +60,19 @@ inline CK_OBJECT_HANDLE find_key(CK_SESSION_HANDLE session, CK_OBJECT_CLASS want
   must(functions->C_FindObjects(session, &key, 1, &count), "C_FindObjects");
   must(functions->C_FindObjectsFinal(session), "C_FindObjectsFinal");
   return key;
+}
+
+inline std::vector<CK_OBJECT_HANDLE> all_objects(CK_SESSION_HANDLE session) {
+  std::vector<CK_OBJECT_HANDLE> objects;
+  CK_ULONG count = 0;
+  must(functions->C_FindObjectsInit(session, nullptr, 0), "C_FindObjectsInit");
+  do {
+    std::array<CK_OBJECT_HANDLE, 1024> batch;
+    must(functions->C_FindObjects(session, batch.data(), batch.size(), &count), "C_FindObjects");
+    objects.insert(objects.end(), batch.begin(), batch.begin() + static_cast<ptrdiff_t>(count));
+  } while (count == 1024);
+  must(functions->C_FindObjectsFinal(session), "C_FindObjectsFinal");
+  return objects;
 }
 
 // What is signed: for RSA PKCS#1 v1.5 the DigestInfo of SHA-256 stands before the digest.
