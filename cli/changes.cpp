@@ -87,4 +87,14 @@ Json deletion_facts(const tokens::KeyObjects& objects) {
   return facts;
 }
 
+Outcome deleted(const std::vector<Change>& changes) {
+  Outcome outcome;
+  outcome.data["deleted"] = Json::array();
+  for (const Change& change : changes) {
+    outcome.data["deleted"].push_back(change.what);
+    outcome.text += fmt::format("deleted {}\n", change.what);
+  }
+  return outcome;
+}
+
 }  // namespace hsmith::cli

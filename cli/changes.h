@@ -48,6 +48,9 @@ std::vector<Change> deletions(const tokens::KeyObjects& objects);
 // What the journal keeps of a deletion.
 Json deletion_facts(const tokens::KeyObjects& objects);
 
+// The outcome of a command that did nothing but these deletions.
+Outcome deleted(const std::vector<Change>& changes);
+
 // Makes the change that `work` is, which gets the Undertaking, and gives back what it returns.
 template <typename Work>
 auto undertake(Context& context, const pkcs11::TokenInfo& token, Json facts, Work work) {

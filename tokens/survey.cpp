@@ -1,19 +1,12 @@
 #include "tokens/survey.h"
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "src/base/error.h"
-#include "src/base/files.h"
 #include "src/base/text.h"
+#include "tokens/child_process.h"
 
 namespace hsmith::tokens {
 namespace {
@@ -22,7 +15,6 @@ using nlohmann::json;
 using pkcs11::TokenInfo;
 
 constexpr std::chrono::seconds kLimit{10};
-constexpr std::size_t kLargestReport = 1u << 20;
 
 // What crosses the pipe: one JSON object, texts as hex because a token may hold any bytes.
 std::string packed(const std::string& text) { return hex(as_bytes(text)); }
@@ -75,37 +67,6 @@ json look(const ConfiguredModule& configured) {
   return report;
 }
 
-[[noreturn]] void be_the_child(const ConfiguredModule& module, int out) {
-  // What a module prints goes nowhere near our output.
-  dup2(STDERR_FILENO, STDOUT_FILENO);
-  const std::string text = look(module).dump();
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t wrote = write(out, text.data() + done, text.size() - done);
-    if (wrote <= 0) break;
-    done += static_cast<std::size_t>(wrote);
-  }
-  _exit(0);
-}
-
-// Everything until the end of the pipe; false when the time is over.
-bool read_report(const Descriptor& pipe, std::string& text) {
-  const auto end = std::chrono::steady_clock::now() + kLimit;
-  char block[4096];
-  for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
-    pollfd waiting{pipe.get(), POLLIN, 0};
-    const int ready = poll(&waiting, 1, static_cast<int>(std::max<long>(left.count(), 0)));
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return false;
-    const ssize_t got = read(pipe.get(), block, sizeof block);
-    if (got <= 0) return got == 0;
-    text.append(block, static_cast<std::size_t>(got));
-    if (text.size() > kLargestReport) return false;
-  }
-}
-
 void unpack(const std::string& text, SurveyedModule& into) {
   const json report = json::parse(text);
   into.description = unpacked(report.at("description"));
@@ -127,32 +88,13 @@ SurveyedModule survey(const ConfiguredModule& module,
   const auto lock = lock_folder ? lock_module(module.path, *lock_folder) : nullptr;
   SurveyedModule surveyed;
   surveyed.module = module;
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    throw Error(Kind::io, fmt::format("look at a module: {}", std::strerror(errno)));
-  }
-  const Descriptor reading(ends[0]);
-  Descriptor writing(ends[1]);
-  const pid_t child = fork();
-  if (child < 0) throw Error(Kind::io, fmt::format("look at a module: {}", std::strerror(errno)));
-  if (child == 0) be_the_child(module, writing.get());
-  writing = Descriptor();
-  std::string text;
-  const bool in_time = read_report(reading, text);
-  if (!in_time) kill(child, SIGKILL);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!in_time) {
-    surveyed.failure = "the module hangs";
-  } else if (WIFSIGNALED(status)) {
-    surveyed.failure = fmt::format("the module crashed ({})", strsignal(WTERMSIG(status)));
-  } else {
-    try {
-      unpack(text, surveyed);
-    } catch (const json::exception&) {
-      surveyed.failure = "the module ended the process";
-    }
+  try {
+    unpack(run_in_child("use the module", kLimit, [&] { return look(module).dump(); }), surveyed);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::io) throw;
+    surveyed.failure = error.what();
+  } catch (const json::exception&) {
+    surveyed.failure = "use the module: it wrote into what this process reads";
   }
   return surveyed;
 }

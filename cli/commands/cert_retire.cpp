@@ -105,13 +105,7 @@ Outcome run(const std::string& name, Context& context) {
     if (replaced.pair) tokens::destroy(token, *replaced.pair);
     return true;
   });
-  Outcome outcome;
-  outcome.data["deleted"] = Json::array();
-  for (const Change& change : changes) {
-    outcome.data["deleted"].push_back(change.what);
-    outcome.text += fmt::format("deleted {}\n", change.what);
-  }
-  return outcome;
+  return deleted(changes);
 }
 
 }  // namespace

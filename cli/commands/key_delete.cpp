@@ -1,5 +1,4 @@
 // hsmith key delete: private key, public key and certificate, shown first.
-#include <fmt/format.h>
 
 #include "cli/changes.h"
 #include "cli/commands.h"
@@ -25,13 +24,7 @@ Outcome run(const std::string& name, Context& context) {
     tokens::destroy(token, objects);
     return true;
   });
-  Outcome outcome;
-  outcome.data["deleted"] = Json::array();
-  for (const Change& change : changes) {
-    outcome.data["deleted"].push_back(change.what);
-    outcome.text += fmt::format("deleted {}\n", change.what);
-  }
-  return outcome;
+  return deleted(changes);
 }
 
 }  // namespace

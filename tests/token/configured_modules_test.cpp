@@ -133,7 +133,8 @@ TEST_F(SurveyTest, SaysWhatAModuleDidInsteadOfAnswering) {
   EXPECT_THAT(survey("raise before C_GetSlotList 1 SIGABRT").failure,
               HasSubstr("crashed (Aborted"));
   EXPECT_THAT(survey("kill after C_Initialize 1").failure, HasSubstr("crashed (Killed"));
-  EXPECT_EQ(survey("assert never C_GetSlotList").failure, "the module ended the process");
+  EXPECT_EQ(survey("assert never C_GetSlotList").failure,
+            "use the module: the module ended the process");
   EXPECT_THAT(survey("fail C_GetSlotList 1 CKR_DEVICE_ERROR").failure,
               HasSubstr("CKR_DEVICE_ERROR"));
 }
