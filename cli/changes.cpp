@@ -84,6 +84,8 @@ Json deletion_facts(const tokens::KeyObjects& objects) {
   Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}};
   if (key.object_class == CKO_SECRET_KEY) facts["class"] = "secret";
   if (key.public_key) facts["public_key"] = hex(ossl::spki_of(key.public_key.get()));
+  for (const tokens::TokenCertificate& one : objects.certificates)
+    facts["certificates"].push_back(hex(one.der));
   return facts;
 }
 

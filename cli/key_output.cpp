@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "src/ossl/algorithms.h"
+#include "tokens/whole_key.h"
 
 namespace hsmith::cli {
 namespace {
@@ -77,6 +78,11 @@ tokens::Inventory inventory_for_change(const tokens::OpenToken& token, Context& 
   tokens::Inventory inventory = tokens::take_inventory(token);
   warn_of_broken(inventory, context);
   return inventory;
+}
+
+tokens::KeyObjects objects_for_change(const tokens::OpenToken& token, const tokens::Key& key,
+                                      Context& context) {
+  return tokens::whole_key(token, inventory_for_change(token, context), key);
 }
 
 }  // namespace hsmith::cli

@@ -24,5 +24,8 @@ void warn_of_broken(const tokens::Inventory& inventory, Context& context);
 
 // Everything on the token, for a command that changes a key and what goes with it.
 tokens::Inventory inventory_for_change(const tokens::OpenToken& token, Context& context);
+// The key and what goes with it (whole_key.h).
+tokens::KeyObjects objects_for_change(const tokens::OpenToken& token, const tokens::Key& key,
+                                      Context& context);
 
 }  // namespace hsmith::cli

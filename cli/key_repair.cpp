@@ -88,6 +88,17 @@ Repaired delete_private(const OpenToken& token, const Inventory& inventory, cons
   return {true, fmt::format("deleted {}: {}", key.uri, why)};
 }
 
+// A certificate is destroyed first, and still there only where the token said otherwise.
+void delete_certificates(const OpenToken& token, const Inventory& inventory,
+                         const journal::Entry& entry, std::string& text) {
+  const Json meant = entry.intent.facts.value("certificates", Json::array());
+  for (const tokens::TokenCertificate& one : inventory.certificates) {
+    if (std::find(meant.begin(), meant.end(), hex(one.der)) == meant.end()) continue;
+    tokens::destroy(token, one);
+    text += fmt::format("{}deleted {}", text.empty() ? "" : "; ", one.uri);
+  }
+}
+
 void delete_public(const OpenToken& token, const std::vector<Key>& keys, std::string& text) {
   for (const Key& key : keys) {
     token.session->destroy(key.handle);
@@ -105,6 +116,7 @@ Repaired take_away(const OpenToken& token, const journal::Entry& entry, const Co
   if (!remains.private_keys.empty())
     return delete_private(token, inventory, remains.private_keys.front(), context, why);
   std::string text;
+  if (whole == Whole::yes) delete_certificates(token, inventory, entry, text);
   delete_public(token, remains.public_keys, text);
   return {true, text.empty() ? nothing : text};
 }

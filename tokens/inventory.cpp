@@ -55,7 +55,7 @@ Object read_object(const OpenToken& token, CK_OBJECT_HANDLE handle, Certificates
   if (!certificates.has(handle)) {
     const pkcs11::Attributes is = token.session->get(handle, attributes_of_any_object());
     object_class = is.number(CKA_CLASS);
-    if (!object_class) return std::monostate{};
+    if (!object_class) throw Error(Kind::token_failed, "it does not say what it is");
     if (is_key(*object_class)) return key_of(token, handle, *object_class, is);
     if (object_class != CKO_CERTIFICATE) return std::monostate{};
     certificates.search(token);

@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/certificates.h"
+#include "tokens/whole_key.h"
 
 namespace hsmith::cli {
 namespace {
@@ -34,12 +35,13 @@ const tokens::Key* labelled(const tokens::Inventory& inventory, const std::strin
   return found;
 }
 
-Replaced replaced_under(const tokens::Inventory& inventory, const std::string& name) {
+Replaced replaced_under(const tokens::OpenToken& token, const tokens::Inventory& inventory,
+                        const std::string& name) {
   const std::string label = replaced_label(name);
   const tokens::Key* old = labelled(inventory, label, name);
   const tokens::Key* present = labelled(inventory, name, name);
   Replaced replaced;
-  if (old != nullptr) replaced.pair = tokens::objects_of(inventory, *old);
+  if (old != nullptr) replaced.pair = tokens::whole_key(token, inventory, *old);
   std::vector<std::string> uris;
   if (old == nullptr && present != nullptr) {
     for (const auto& there : tokens::objects_of(inventory, *present).certificates) {
@@ -94,7 +96,8 @@ Outcome run(const std::string& name, Context& context) {
   const tokens::OpenToken token =
       open_for_user(context, pkcs11::Access::read_write, way, &selector);
   const auto lock = tokens::lock_token(way, token.info);
-  const Replaced replaced = replaced_under(inventory_for_change(token, context), *selector.label);
+  const Replaced replaced =
+      replaced_under(token, inventory_for_change(token, context), *selector.label);
   const std::vector<Change> changes = changes_of(replaced);
   if (context.options.plan) return planned(changes);
   confirm(context, changes);

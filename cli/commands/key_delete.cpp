@@ -16,7 +16,7 @@ Outcome run(const std::string& name, Context& context) {
   const auto lock = tokens::lock_token(way, token.info);
   const tokens::Key key = tokens::find_one_of_both(token, selector);
   tokens::check_can_delete(token, key);
-  const tokens::KeyObjects objects = tokens::objects_of(inventory_for_change(token, context), key);
+  const tokens::KeyObjects objects = objects_for_change(token, key, context);
   const std::vector<Change> changes = deletions(objects);
   if (context.options.plan) return planned(changes);
   confirm(context, changes);

@@ -67,7 +67,7 @@ tokens::KeyObjects replaced_objects(const tokens::OpenToken& token, const tokens
                                     Context& context) {
   const tokens::Key old = tokens::find_one(token, tokens::parse_selector("id:" + hex(spec.id)));
   if (old.label != spec.label) tokens::check_free(token, spec.label, {});
-  return tokens::objects_of(inventory_for_change(token, context), old);
+  return objects_for_change(token, old, context);
 }
 
 Json facts_of(const tokens::KeySpec& spec, const std::optional<tokens::KeyObjects>& old) {

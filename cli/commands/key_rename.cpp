@@ -27,8 +27,7 @@ Outcome run(const Options& options, Context& context) {
   if (key.label != options.name) {
     tokens::check_can_rename(token, key);
     tokens::check_free(token, options.name, {});
-    const tokens::KeyObjects objects =
-        tokens::objects_of(inventory_for_change(token, context), key);
+    const tokens::KeyObjects objects = objects_for_change(token, key, context);
     if (context.options.plan) {
       return planned({{Change::Kind::change,
                        fmt::format("label of {}, {} public key(s) and {} certificate(s) to {}",

@@ -31,7 +31,7 @@ Outcome run(const Options& options, Context& context) {
     throw Error(Kind::not_found, fmt::format("cancel the request of {}: none is kept", key.uri))
         .hint("see what is pending with: hsmith request list");
   }
-  const tokens::KeyObjects objects = tokens::objects_of(inventory_for_change(token, context), key);
+  const tokens::KeyObjects objects = objects_for_change(token, key, context);
   std::vector<Change> changes;
   if (kept) changes.push_back({Change::Kind::destroy, "request " + kept->file.string()});
   if (options.delete_key) {
