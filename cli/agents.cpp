@@ -13,11 +13,11 @@ Bytes find_agent(recovery::Archive& archive, const std::vector<Bytes>& agents,
   std::vector<Bytes> hits;
   std::vector<std::string> candidates;
   for (const Bytes& agent : agents) {
-    const auto certificate = recovery::checked_certificate(archive, agent);
+    const auto its = recovery::agent_certificate(archive, agent);
     const bool named = id.size() >= 8 && hex(agent).starts_with(lower(id));
-    if (!named && x509::certificate_facts(certificate.get()).subject != id) continue;
+    if (!named && recovery::name_of(its) != id) continue;
     hits.push_back(agent);
-    candidates.push_back(agent_text(certificate.get()));
+    candidates.push_back(agent_text(its));
   }
   if (hits.size() == 1) return hits.front();
   throw Error(hits.empty() ? Kind::not_found : Kind::ambiguous,
@@ -35,6 +35,10 @@ std::vector<Bytes> agents_of(const recovery::Archive& archive) {
 std::string agent_text(X509* certificate) {
   const auto facts = x509::certificate_facts(certificate);
   return fmt::format("{} ({})", facts.subject, facts.sha256.substr(0, 16));
+}
+
+std::string agent_text(const recovery::AgentCertificate& agent) {
+  return agent.certificate ? agent_text(agent.certificate.get()) : recovery::name_of(agent);
 }
 
 }  // namespace hsmith::cli

@@ -17,5 +17,7 @@ std::vector<Bytes> agents_of(const recovery::Archive& archive);
 
 // "CN=Agent 2 (1b4ab7c0d1e2f304)".
 std::string agent_text(X509* certificate);
+// Without a certificate: "agent 1b4ab7c0d1e2f304".
+std::string agent_text(const recovery::AgentCertificate& agent);
 
 }  // namespace hsmith::cli

@@ -181,14 +181,22 @@ void change_settings(Context& context, const ArchiveOptions& options, recovery::
 
 Json agent_json(X509* certificate, const std::vector<std::string>& abilities,
                 const recovery::AgentState& state) {
-  const auto facts = x509::certificate_facts(certificate);
-  Json json{{"id", facts.sha256.substr(0, 16)},
-            {"subject", json_text(facts.subject)},
-            {"serial", facts.serial},
-            {"not_after", rfc3339(facts.not_after)},
-            {"sha256", facts.sha256},
-            {"state", state.state},
-            {"abilities", abilities}};
+  const Bytes sha256 = recovery::sha256_of(x509::certificate_der(certificate));
+  return agent_json({sha256, ossl::share(certificate), ""}, abilities, state);
+}
+
+Json agent_json(const recovery::AgentCertificate& agent, const std::vector<std::string>& abilities,
+                const recovery::AgentState& state) {
+  Json json{{"id", hex(agent.sha256).substr(0, 16)}};
+  if (agent.certificate) {
+    const auto facts = x509::certificate_facts(agent.certificate.get());
+    json["subject"] = json_text(facts.subject);
+    json["serial"] = facts.serial;
+    json["not_after"] = rfc3339(facts.not_after);
+  }
+  json["sha256"] = hex(agent.sha256);
+  json["state"] = state.state;
+  json["abilities"] = abilities;
   if (!state.cause.empty()) json["cause"] = json_text(state.cause);
   return json;
 }

@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "cli/context.h"
+#include "src/recovery/agent_certificates.h"
 #include "src/recovery/archive.h"
 #include "src/recovery/archiving.h"
 #include "src/recovery/store_place.h"
@@ -62,8 +63,10 @@ void in_audit(Context& context, const std::string& archive, const Json& facts,
 void change_settings(Context& context, const ArchiveOptions& options, recovery::Archive& archive,
                      recovery::ArchiveChange change, const Json& facts);
 
-// One agent with its state, for kra list and others.
+// One agent with its state, for kra list and others. Without the certificate its hash stands alone.
 Json agent_json(X509* certificate, const std::vector<std::string>& abilities,
+                const recovery::AgentState& state);
+Json agent_json(const recovery::AgentCertificate& agent, const std::vector<std::string>& abilities,
                 const recovery::AgentState& state);
 
 }  // namespace hsmith::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 #include "cli/arguments.h"
 #include "src/base/error.h"
@@ -76,6 +77,13 @@ std::string template_of(X509* certificate) {
   return "";
 }
 
+// What the blob has in the place of the certificate.
+Json unknown_agent_json(const cms::Recipient& recipient) {
+  if (recipient.name.issuer.empty()) return {{"key_id", hex(recipient.name.key_identifier)}};
+  return {{"issuer", json_text(cms::issuer_text(recipient))},
+          {"serial", hex(recipient.name.serial)}};
+}
+
 }  // namespace
 
 void add_search_options(Arguments& command, SearchOptions& options) {
@@ -126,6 +134,17 @@ std::string found_line(const Found& found) {
                      sha1_of(found.certificate.get()));
 }
 
+void warn_of_missing_agents(Context& context, recovery::Archive& archive,
+                            const std::vector<Found>& found) {
+  std::set<Bytes> agents;
+  for (const Found& one : found) agents.insert(one.row.agents.begin(), one.row.agents.end());
+  for (const Bytes& sha256 : agents) {
+    const auto agent = recovery::agent_certificate(archive, sha256);
+    if (agent.certificate) continue;
+    context.warn(agent.problem + ": this agent is named as the blob names it");
+  }
+}
+
 Json found_json(recovery::Archive& archive, const Found& found) {
   const auto facts = x509::certificate_facts(found.certificate.get());
   Json json{{"number", found.row.id},
@@ -143,13 +162,16 @@ Json found_json(recovery::Archive& archive, const Found& found) {
   const std::string name = template_of(found.certificate.get());
   if (!name.empty()) json["template"] = json_text(name);
   json["agents"] = Json::array();
-  for (const auto& agent : recovery::checked_certificates(archive, found.row.agents)) {
+  const recovery::KeyAgents agents = recovery::agents_of(archive, found.row);
+  for (const auto& agent : agents.known) {
     const auto its = x509::certificate_facts(agent.get());
     json["agents"].push_back({{"subject", json_text(its.subject)},
                               {"serial", its.serial},
                               {"sha1", sha1_of(agent.get())},
                               {"sha256", its.sha256}});
   }
+  for (const cms::Recipient* agent : agents.unknown)
+    json["agents"].push_back(unknown_agent_json(*agent));
   return json;
 }
 

@@ -29,6 +29,10 @@ std::vector<Found> search_archive(recovery::Archive& archive, const SearchOption
 // Exactly one, or not_found / ambiguous with the candidates.
 Found find_one_key(recovery::Archive& archive, const SearchOptions& options);
 
+// Names the agents of these keys whose certificates the archive lost.
+void warn_of_missing_agents(Context& context, recovery::Archive& archive,
+                            const std::vector<Found>& found);
+
 Json found_json(recovery::Archive& archive, const Found& found);
 std::string found_line(const Found& found);
 

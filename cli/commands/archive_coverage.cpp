@@ -50,14 +50,14 @@ Outcome run(const Options& options, Context& context) {
   outcome.data["agents"] = Json::array();
   std::vector<std::vector<std::string>> rows;
   for (const auto& [agent, keys] : coverage.keys) {
-    const auto certificate = recovery::checked_certificate(archive, agent);
-    const auto state = recovery::agent_state(certificate.get(), trust, std::time(nullptr));
-    Json json = agent_json(certificate.get(), {}, state);
+    const auto its = recovery::agent_certificate(archive, agent);
+    const auto state = recovery::agent_state(its, trust, std::time(nullptr));
+    Json json = agent_json(its, {}, state);
     json.erase("abilities");
     json["keys"] = keys;
     outcome.data["agents"].push_back(std::move(json));
-    rows.push_back({hex(agent).substr(0, 16), x509::certificate_facts(certificate.get()).subject,
-                    state.state, fmt::format("{}", keys)});
+    rows.push_back(
+        {hex(agent).substr(0, 16), recovery::name_of(its), state.state, fmt::format("{}", keys)});
   }
   outcome.data["one_agent_only"] = coverage.single;
   outcome.text = table({"ID", "SUBJECT", "STATE", "KEYS"}, rows);

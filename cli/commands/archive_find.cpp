@@ -14,19 +14,26 @@ struct Options {
   SearchOptions search;
 };
 
+std::string agent_line(const Json& agent) {
+  const auto text = [&](const char* field) { return agent[field].get<std::string>(); };
+  if (agent.contains("subject"))
+    return fmt::format("  agent {} sha1 {}\n", text("subject"), text("sha1"));
+  if (agent.contains("issuer"))
+    return fmt::format("  agent of issuer {}, serial {}\n", text("issuer"), text("serial"));
+  return fmt::format("  agent with the key identifier {}\n", text("key_id"));
+}
+
 Outcome run(const Options& options, Context& context) {
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
   const std::vector<Found> found = search_archive(archive, options.search);
   if (found.empty()) find_one_key(archive, options.search);  // says so
+  warn_of_missing_agents(context, archive, found);
   Outcome outcome;
   outcome.data["candidates"] = Json::array();
   for (const Found& one : found) {
     Json json = found_json(archive, one);
     outcome.text += found_line(one) + "\n";
-    for (const Json& agent : json["agents"]) {
-      outcome.text += fmt::format("  agent {} sha1 {}\n", agent["subject"].get<std::string>(),
-                                  agent["sha1"].get<std::string>());
-    }
+    for (const Json& agent : json["agents"]) outcome.text += agent_line(agent);
     outcome.data["candidates"].push_back(std::move(json));
   }
   return outcome;

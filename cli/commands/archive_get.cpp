@@ -96,6 +96,7 @@ Outcome run(const Options& options, Context& context) {
     check_output(file, files.replace(file));
   }
   check_compromised(options, context, archive, found);
+  warn_of_missing_agents(context, archive, found);
   const OfficerKey signer = open_officer(context, options.officer);
   const auto& officer = officer_of(archive, signer.certificate.get());
   for (const Found& one : found) check_subject(officer, one);

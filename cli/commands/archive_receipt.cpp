@@ -48,16 +48,15 @@ Outcome run(const Options& options, Context& context) {
   const recovery::AgentFile file = recovery::read_agent_file(content, options.file);
   const recovery::Receipt receipt = recovery::read_receipt(as_bytes(file.text), options.file);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
-  const auto agent = recovery::checked_certificate(archive, receipt.agent);
+  const auto agent = recovery::agent_certificate(archive, receipt.agent);
   Outcome outcome;
   outcome.data = {{"agent", hex(receipt.agent)},
                   {"time", json_text(receipt.time)},
                   {"token", json_text(receipt.token)},
                   {"to", json_text(receipt.to)},
                   {"keys", Json::array()}};
-  outcome.text =
-      fmt::format("{}: opened by {} with {}, to {}\n", printable(receipt.time),
-                  agent_text(agent.get()), printable(receipt.token), printable(receipt.to));
+  outcome.text = fmt::format("{}: opened by {} with {}, to {}\n", printable(receipt.time),
+                             agent_text(agent), printable(receipt.token), printable(receipt.to));
   for (const auto& entry : receipt.entries) {
     const bool opens = can_open(archive, entry, receipt.agent);
     const std::string proof = opens ? proof_of(context, file, receipt, entry) : "";

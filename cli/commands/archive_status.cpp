@@ -17,8 +17,8 @@ Outcome run(const ArchiveOptions& options, Context& context) {
   const recovery::Trust trust = trust_of(context, archive);
   std::size_t usable = 0;
   for (const auto& agent : settings.agents) {
-    const auto certificate = recovery::checked_certificate(archive, agent.certificate);
-    usable += recovery::agent_state(certificate.get(), trust, std::time(nullptr)).usable();
+    const auto its = recovery::agent_certificate(archive, agent.certificate);
+    usable += recovery::agent_state(its, trust, std::time(nullptr)).usable();
   }
   const std::int64_t keys = archive.store->count_keys();
   const bool ready = usable >= static_cast<std::size_t>(settings.kras_per_key);

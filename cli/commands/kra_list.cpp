@@ -11,6 +11,11 @@
 namespace hsmith::cli {
 namespace {
 
+std::string until(const recovery::AgentCertificate& agent) {
+  if (!agent.certificate) return "";
+  return rfc3339(x509::certificate_facts(agent.certificate.get()).not_after);
+}
+
 Outcome run(const ArchiveOptions& options, Context& context) {
   recovery::Archive archive = open_archive(context, options, recovery::StoreMode::read);
   const recovery::Trust trust = trust_of(context, archive);
@@ -18,11 +23,10 @@ Outcome run(const ArchiveOptions& options, Context& context) {
   outcome.data["agents"] = Json::array();
   std::vector<std::vector<std::string>> rows;
   for (const auto& agent : archive.settings.agents) {
-    const auto certificate = recovery::checked_certificate(archive, agent.certificate);
-    const auto state = recovery::agent_state(certificate.get(), trust, std::time(nullptr));
-    outcome.data["agents"].push_back(agent_json(certificate.get(), agent.abilities, state));
-    const auto facts = x509::certificate_facts(certificate.get());
-    rows.push_back({facts.sha256.substr(0, 16), facts.subject, rfc3339(facts.not_after),
+    const auto its = recovery::agent_certificate(archive, agent.certificate);
+    const auto state = recovery::agent_state(its, trust, std::time(nullptr));
+    outcome.data["agents"].push_back(agent_json(its, agent.abilities, state));
+    rows.push_back({hex(agent.certificate).substr(0, 16), recovery::name_of(its), until(its),
                     state.cause.empty() ? state.state : state.state + ": " + state.cause,
                     fmt::format("{}", fmt::join(agent.abilities, ","))});
   }

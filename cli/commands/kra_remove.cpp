@@ -5,7 +5,6 @@
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/x509/certificate.h"
 
 namespace hsmith::cli {
 namespace {
@@ -23,8 +22,7 @@ Outcome run(const Options& options, Context& context) {
   auto& agents = change.settings->agents;
   const Bytes sha256 = find_agent(archive, agents_of(archive), options.id);
   std::erase_if(agents, [&](const auto& agent) { return agent.certificate == sha256; });
-  const auto certificate = recovery::checked_certificate(archive, sha256);
-  const std::string subject = x509::certificate_facts(certificate.get()).subject;
+  const std::string subject = recovery::name_of(recovery::agent_certificate(archive, sha256));
   const std::vector<Change> changes{
       {Change::Kind::destroy, fmt::format("agent {} of {}", subject, archive.store->name())}};
   if (agents.size() < static_cast<std::size_t>(archive.settings.kras_per_key)) {

@@ -11,6 +11,7 @@
 #include "src/cms/sign.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
+#include "src/recovery/agent_certificates.h"
 #include "src/x509/certificate.h"
 #include "src/x509/kind.h"
 
@@ -112,8 +113,9 @@ MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer
   const ossl::Certificate user = checked_certificate(archive, key.certificate);
   std::vector<ossl::Certificate> all;
   add_once(all, ossl::share(user.get()));
-  const std::array<const std::vector<Bytes>*, 3> lists{&key.chain, &key.agents,
-                                                       &archive.settings.anchors};
+  const KeyAgents agents = agents_of(archive, key);
+  for (const auto& agent : agents.known) add_once(all, ossl::share(agent.get()));
+  const std::array<const std::vector<Bytes>*, 2> lists{&key.chain, &archive.settings.anchors};
   for (const auto* hashes : lists) {
     for (auto& certificate : checked_certificates(archive, *hashes))
       add_once(all, std::move(certificate));
@@ -123,10 +125,11 @@ MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer
   });
   MadeBlob made;
   made.challenge = new_challenge();
-  const std::vector<cms::SignedAttribute> attributes{
-      {kCertificateHash, sha1_of(user.get())},
-      {kChallengeAttribute,
-       challenge_envelope(key, checked_certificates(archive, key.agents), made.challenge)}};
+  std::vector<cms::SignedAttribute> attributes{{kCertificateHash, sha1_of(user.get())}};
+  if (!agents.known.empty()) {
+    attributes.push_back(
+        {kChallengeAttribute, challenge_envelope(key, agents.known, made.challenge)});
+  }
   cms::Signing signing;
   signing.key = signer.key;
   signing.scheme = ossl::choose_scheme(signer.key->public_key(), "", "");

@@ -15,8 +15,9 @@ namespace hsmith::recovery {
 
 // SignedData over id-data that is the stored ContentInfo, with the user's certificate and chain,
 // the agents' and the officer's certificates; its signed attribute 1.3.6.1.4.1.311.21.16 is the
-// SHA-1 of the user's certificate; another one holds a random number, enveloped to the agents: who
-// writes a receipt (receipt.h) has to know it. DER, verified before it is given out.
+// SHA-1 of the user's certificate; another one holds a random number, enveloped to the agents whose
+// certificates the archive has: who writes a receipt (receipt.h) has to know it. DER, verified
+// before it is given out.
 struct MadeBlob {
   Bytes blob;
   Secret challenge;
