@@ -1,11 +1,14 @@
 #include "cli/recovery_blobs.h"
 
+#include <charconv>
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/agents.h"
 #include "cli/changes.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/ossl/algorithms.h"
 #include "src/recovery/cmc.h"
 #include "src/recovery/receipt.h"
 #include "src/x509/certificate.h"
@@ -38,7 +41,7 @@ std::vector<std::string> agent_names(const recovery::RecoveryBlob& blob) {
   std::vector<std::string> names;
   for (const auto& recipient : blob.envelope.data.recipients) {
     X509* certificate = recovery::certificate_of(blob, recipient);
-    names.push_back(certificate != nullptr ? x509::certificate_facts(certificate).subject
+    names.push_back(certificate != nullptr ? agent_text(certificate)
                                            : cms::recipient_text(recipient));
   }
   return names;
@@ -53,6 +56,32 @@ ossl::Certificate certificate_for(const recovery::RecoveryBlob& blob,
     if (cms::names(recipient.name, parsed.get())) return parsed;
   }
   return nullptr;
+}
+
+constexpr std::size_t kFewestDigits = 8;
+
+bool has_thumbprint(X509* certificate, const std::string& start) {
+  if (certificate == nullptr) return false;
+  const Bytes der = x509::certificate_der(certificate);
+  return hex(recovery::sha256_of(der)).starts_with(start) ||
+         hex(ossl::digest(ossl::digest_named("sha1"), der)).starts_with(start);
+}
+
+// Leaves the one agent that is asked for.
+void choose(std::vector<AgentMatch>& agents, const RecipientChoice& choice, const BlobFile& input) {
+  if (choice.number == 0 && choice.thumbprint.empty()) return;
+  std::size_t number = 0;
+  std::erase_if(agents, [&](const AgentMatch& agent) {
+    ++number;
+    return choice.number != 0 ? number != choice.number
+                              : !has_thumbprint(agent.certificate.get(), choice.thumbprint);
+  });
+  if (agents.size() == 1) return;
+  throw Error(agents.empty() ? Kind::not_found : Kind::ambiguous,
+              fmt::format("recover from {}: {} of its agents are the one that --recipient names",
+                          quoted(input.file), agents.size()))
+      .hint("they have numbers: hsmith recover --show " + input.file)
+      .candidates(agent_names(input.blob));
 }
 
 }  // namespace
@@ -82,19 +111,38 @@ Outcome show_blobs(const std::vector<BlobFile>& blobs) {
     outcome.text += fmt::format("{}: the key of {}, serial {}, until {}\n  signed by {}\n",
                                 printable(input.file), facts.subject, facts.serial,
                                 rfc3339(facts.not_after), input.blob.signer);
+    int number = 0;
     for (const std::string& name : agent_names(input.blob))
-      outcome.text += fmt::format("  agent {}\n", name);
+      outcome.text += fmt::format("  {}. agent {}\n", ++number, name);
   }
   return outcome;
 }
 
-AgentMatch match_agent(const BlobFile& input, const tokens::OpenToken& token,
-                       const tokens::Inventory& inventory) {
-  for (const auto& recipient : input.blob.envelope.data.recipients) {
-    ossl::Certificate certificate = certificate_for(input.blob, recipient, inventory);
-    if (!certificate) continue;
-    const auto keys = tokens::keys_with(inventory, x509::public_key_of(certificate.get()));
-    if (!keys.empty()) return {&recipient, keys.front(), std::move(certificate)};
+RecipientChoice parse_recipient(const std::string& text) {
+  std::string digits = lower(text);
+  std::erase_if(digits, [](char c) { return c == ' ' || c == ':'; });
+  const bool is_hex = digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (is_hex && digits.size() >= kFewestDigits) return {0, digits};
+  std::size_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && rest == text.data() + text.size() && number > 0) return {number, ""};
+  throw Error(Kind::usage, fmt::format("--recipient {}: expected a number from 1, or {} and more "
+                                       "digits of a thumbprint",
+                                       quoted(text), kFewestDigits));
+}
+
+AgentMatch match_agent(const BlobFile& input, const RecipientChoice& choice,
+                       const tokens::OpenToken& token, const tokens::Inventory& inventory) {
+  std::vector<AgentMatch> chosen;
+  for (const auto& recipient : input.blob.envelope.data.recipients)
+    chosen.push_back({&recipient, nullptr, certificate_for(input.blob, recipient, inventory)});
+  choose(chosen, choice, input);
+  for (AgentMatch& agent : chosen) {
+    if (!agent.certificate) continue;
+    const auto keys = tokens::keys_with(inventory, x509::public_key_of(agent.certificate.get()));
+    if (keys.empty()) continue;
+    agent.key = keys.front();
+    return std::move(agent);
   }
   throw Error(Kind::not_found, fmt::format("recover from {}: no key on the token {} can open it",
                                            quoted(input.file), quoted(token.info.label)))
@@ -144,11 +192,9 @@ void announce(const std::vector<BlobFile>& inputs, const tokens::OpenToken& toke
 
 }  // namespace
 
-OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const tokens::OpenToken& token,
-                       const tokens::Inventory& inventory, bool with_receipt, const std::string& to,
+OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const std::vector<AgentMatch>& agents,
+                       const tokens::OpenToken& token, bool with_receipt, const std::string& to,
                        Context& context) {
-  std::vector<AgentMatch> agents;
-  for (const BlobFile& input : inputs) agents.push_back(match_agent(input, token, inventory));
   announce(inputs, token, to, context);
   OpenedBlobs opened;
   for (std::size_t i = 0; i < inputs.size(); ++i) {

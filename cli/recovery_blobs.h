@@ -19,6 +19,14 @@ std::vector<BlobFile> read_blobs(const std::vector<std::string>& files);
 // Whose keys they are and which agents can open them.
 Outcome show_blobs(const std::vector<BlobFile>& blobs);
 
+// Which of a blob's agents is to open it; neither: any whose key is there.
+struct RecipientChoice {
+  std::size_t number = 0;  // from 1, in the order of recover --show
+  std::string thumbprint;  // the start of its certificate's SHA-1 or SHA-256, hex
+};
+// A number, or 8 and more digits of a thumbprint, with spaces and colons or without. Throws usage.
+RecipientChoice parse_recipient(const std::string& text);
+
 // The agent's key for a blob: of its recipients the one whose private key is on the token; by the
 // certificate that came with the blob or is on the token, so by modulus in the end.
 struct AgentMatch {
@@ -26,9 +34,9 @@ struct AgentMatch {
   const tokens::Key* key = nullptr;
   ossl::Certificate certificate;
 };
-// Throws not_found with the agents that could.
-AgentMatch match_agent(const BlobFile& input, const tokens::OpenToken& token,
-                       const tokens::Inventory& inventory);
+// Throws not_found with the agents that could; ambiguous when the choice is of several.
+AgentMatch match_agent(const BlobFile& input, const RecipientChoice& choice,
+                       const tokens::OpenToken& token, const tokens::Inventory& inventory);
 
 // A key that came out of a blob.
 struct Opened {
@@ -39,10 +47,10 @@ struct OpenedBlobs {
   std::vector<Opened> keys;
   Bytes receipt;  // the file, when it was asked for
 };
-// All are opened in one login; each is announced in the audit log before. `to` is where the keys
-// go, for the receipt.
-OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const tokens::OpenToken& token,
-                       const tokens::Inventory& inventory, bool with_receipt, const std::string& to,
+// All are opened in one login; each is announced in the audit log before. `agents` are of the
+// inputs, one each; `to` is where the keys go, for the receipt.
+OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const std::vector<AgentMatch>& agents,
+                       const tokens::OpenToken& token, bool with_receipt, const std::string& to,
                        Context& context);
 
 }  // namespace hsmith::cli

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/officer.h"
 #include "cli/run_files.h"
+#include "cli/serial_names.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/recovery/blob.h"
@@ -71,10 +72,15 @@ void check_compromised(const Options& options, Context& context, recovery::Archi
   }
 }
 
-std::string output_of(const Options& options, const Found& found) {
-  if (!options.all) return options.output;
-  const std::string serial = x509::certificate_facts(found.certificate.get()).serial;
-  return (std::filesystem::path(options.out_dir) / (serial + ".rec")).string();
+// The file of each key.
+std::vector<std::string> outputs_of(const Options& options, const std::vector<Found>& found) {
+  if (!options.all) return {options.output};
+  std::vector<X509*> certificates;
+  for (const Found& one : found) certificates.push_back(one.certificate.get());
+  std::vector<std::string> outputs = serial_names(certificates);
+  for (std::string& output : outputs)
+    output = (std::filesystem::path(options.out_dir) / (output + ".rec")).string();
+  return outputs;
 }
 
 void check_options(const Options& options) {
@@ -91,10 +97,8 @@ Outcome run(const Options& options, Context& context) {
   if (options.all) found = search_archive(archive, options.search);
   if (found.empty()) found.push_back(find_one_key(archive, options.search));
   RunFiles files(context);
-  for (const Found& one : found) {
-    const std::string file = output_of(options, one);
-    check_output(file, files.replace(file));
-  }
+  const std::vector<std::string> outputs = outputs_of(options, found);
+  for (const std::string& file : outputs) check_output(file, files.replace(file));
   check_compromised(options, context, archive, found);
   warn_of_missing_agents(context, archive, found);
   const OfficerKey signer = open_officer(context, options.officer);
@@ -103,10 +107,11 @@ Outcome run(const Options& options, Context& context) {
   Outcome outcome;
   outcome.data["blobs"] = Json::array();
   std::vector<Change> changes;
-  for (const Found& one : found) changes.push_back({Change::Kind::create, output_of(options, one)});
+  for (const std::string& file : outputs) changes.push_back({Change::Kind::create, file});
   if (context.options.plan) return planned(changes);
-  for (const Found& one : found) {
-    const std::string file = output_of(options, one);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const Found& one = found[i];
+    const std::string& file = outputs[i];
     const auto facts = x509::certificate_facts(one.certificate.get());
     const Json entry{{"key", one.row.id},
                      {"certificate", facts.sha256},

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <fmt/format.h>
+#include <map>
 #include <openssl/rand.h>
 
 #include "cli/commands.h"
@@ -11,6 +12,7 @@
 #include "cli/passwords.h"
 #include "cli/recovery_to_token.h"
 #include "cli/run_files.h"
+#include "cli/serial_names.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
@@ -28,6 +30,7 @@ struct Options {
   std::optional<std::string> to_token;
   std::optional<std::string> to_pin;
   std::string receipt;
+  std::optional<std::string> recipient;
   bool generate_password = false;
   bool merge = false;
   bool legacy = false;
@@ -46,10 +49,25 @@ std::string random_password() {
   return text;
 }
 
-std::string output_of(const Options& options, const BlobFile& input) {
-  if (options.merge || options.files.size() == 1) return options.output;
-  const std::string serial = x509::certificate_facts(input.blob.user.get()).serial;
-  return (std::filesystem::path(options.output) / (serial + ".p12")).string();
+// The file of each blob.
+std::vector<std::string> outputs_of(const Options& options, const std::vector<BlobFile>& inputs) {
+  if (options.to_token || options.merge || inputs.size() == 1)
+    return std::vector<std::string>(inputs.size(), options.output);
+  std::vector<X509*> users;
+  for (const BlobFile& input : inputs) users.push_back(input.blob.user.get());
+  std::vector<std::string> outputs;
+  std::map<std::string, std::string> blobs;
+  for (const std::string& name : serial_names(users)) {
+    const std::string& blob = inputs[outputs.size()].file;
+    const auto [other, is_new] = blobs.emplace(name, blob);
+    if (!is_new) {
+      throw Error(Kind::usage, fmt::format("recover: {} and {} hold the same key",
+                                           quoted(other->second), quoted(blob)))
+          .hint("name one of them");
+    }
+    outputs.push_back((std::filesystem::path(options.output) / (name + ".p12")).string());
+  }
+  return outputs;
 }
 
 void check_file_options(const Options& options, const RunFiles& files) {
@@ -69,6 +87,7 @@ void check_file_options(const Options& options, const RunFiles& files) {
 }
 
 void check_options(const Options& options, const RunFiles& files) {
+  if (options.recipient) parse_recipient(*options.recipient);
   if (!options.receipt.empty()) {
     if (options.receipt == "-") throw Error(Kind::usage, "recover --receipt -: name a file");
     check_output(options.receipt, files.replace(options.receipt));
@@ -81,19 +100,18 @@ void check_options(const Options& options, const RunFiles& files) {
 }
 
 std::vector<Change> changes_of(const Options& options, const std::vector<BlobFile>& inputs,
-                               const RunFiles& files) {
+                               const std::vector<std::string>& outputs, const RunFiles& files) {
   std::vector<Change> changes;
-  for (const BlobFile& input : inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (options.to_token) {
-      const auto facts = x509::certificate_facts(input.blob.user.get());
+      const auto facts = x509::certificate_facts(inputs[i].blob.user.get());
       changes.push_back(
           {Change::Kind::create, fmt::format("the key of {}, serial {}, with its certificate on {}",
                                              facts.subject, facts.serial, *options.to_token)});
       continue;
     }
-    const std::string file = output_of(options, input);
-    if (!options.merge) check_output(file, files.replace(file));
-    if (changes.empty() || !options.merge) changes.push_back({Change::Kind::create, file});
+    if (!options.merge) check_output(outputs[i], files.replace(outputs[i]));
+    if (changes.empty() || !options.merge) changes.push_back({Change::Kind::create, outputs[i]});
   }
   if (!options.receipt.empty()) changes.push_back({Change::Kind::create, options.receipt});
   return changes;
@@ -104,14 +122,15 @@ struct Recovered {
   recovery::Pfx pfx;
 };
 
-std::vector<Recovered> as_files(std::vector<Opened> opened, const Options& options) {
+std::vector<Recovered> as_files(std::vector<Opened> opened, const Options& options,
+                                const std::vector<std::string>& outputs) {
   std::vector<Recovered> all;
-  for (Opened& one : opened) {
-    recovery::Pfx pfx = recovery::pfx_of(one.input->blob, std::move(one.key));
+  for (std::size_t i = 0; i < opened.size(); ++i) {
+    recovery::Pfx pfx = recovery::pfx_of(opened[i].input->blob, std::move(opened[i].key));
     if (options.merge && !all.empty()) {
       recovery::merge_into(all.front().pfx, std::move(pfx));
     } else {
-      all.push_back({output_of(options, *one.input), std::move(pfx)});
+      all.push_back({outputs[i], std::move(pfx)});
     }
   }
   return all;
@@ -152,11 +171,13 @@ std::vector<Opened> open_with_card(const std::vector<BlobFile>& inputs, const Op
                                    const std::string& to, RunFiles& files, Context& context) {
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
   const tokens::Inventory inventory = tokens::take_inventory(token);
-  if (context.options.plan) {
-    for (const BlobFile& input : inputs) match_agent(input, token, inventory);
-    return {};
-  }
-  OpenedBlobs opened = open_blobs(inputs, token, inventory, !options.receipt.empty(), to, context);
+  const RecipientChoice choice =
+      options.recipient ? parse_recipient(*options.recipient) : RecipientChoice{};
+  std::vector<AgentMatch> agents;
+  for (const BlobFile& input : inputs)
+    agents.push_back(match_agent(input, choice, token, inventory));
+  if (context.options.plan) return {};
+  OpenedBlobs opened = open_blobs(inputs, agents, token, !options.receipt.empty(), to, context);
   if (!options.receipt.empty()) files.write({{options.receipt, opened.receipt}});
   return std::move(opened.keys);
 }
@@ -171,7 +192,8 @@ Outcome run(const Options& options, Context& context) {
   for (const BlobFile& input : inputs) {
     require_officer(input.blob.signer_certificate.get(), input.blob.signer, officers, input.file);
   }
-  const std::vector<Change> changes = changes_of(options, inputs, files);
+  const std::vector<std::string> outputs = outputs_of(options, inputs);
+  const std::vector<Change> changes = changes_of(options, inputs, outputs, files);
   std::optional<TargetToken> target;
   if (options.to_token) target = target_token(context, *options.to_token, options.to_pin);
   const bool ask = !target && !options.generate_password && !context.options.plan;
@@ -180,9 +202,9 @@ Outcome run(const Options& options, Context& context) {
   auto opened =
       open_with_card(inputs, options, target ? target->text : options.output, files, context);
   if (context.options.plan) return planned(changes);
-  Outcome outcome = target
-                        ? put_on_token(context, *target, opened)
-                        : written(as_files(std::move(opened), options), options, password, files);
+  Outcome outcome =
+      target ? put_on_token(context, *target, opened)
+             : written(as_files(std::move(opened), options, outputs), options, password, files);
   if (!options.receipt.empty()) {
     outcome.data["receipt"] = json_text(options.receipt);
     outcome.text += fmt::format("{}: the receipt\n", printable(options.receipt));
@@ -215,6 +237,9 @@ void add_recover(Arguments& command, Context& context) {
       .needs(token);
   command.add_option("--receipt", options->receipt,
                      "File to write: what was opened, proved by the card, for the officer");
+  command.add_option("--recipient", options->recipient,
+                     "Which agent opens it, where the token has the keys of several: its number in "
+                     "--show, or its certificate's thumbprint");
   command.add_flag("--show", options->show,
                    "Whose key it is and which agents can open it; needs no token");
   command.footer(
