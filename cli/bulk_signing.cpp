@@ -86,7 +86,7 @@ void work(Board& board, std::span<const SigningTask> tasks, const MakeWorker& ma
   }
 }
 
-std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsigned jobs,
+std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsigned workers,
                                       const MakeWorker& make_worker, SigningProcesses* processes,
                                       const Context& context) {
   Run run;
@@ -101,12 +101,12 @@ std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsign
         *board, tasks, make_worker, [](std::size_t) {}, done);
     return {};
   };
-  if (jobs <= 1 || tasks.size() <= 1) {
+  if (workers <= 1 || tasks.size() <= 1) {
     own_work();
     return std::move(run.results);
   }
   const std::size_t others =
-      processes != nullptr ? processes->count() : std::min<std::size_t>(jobs, tasks.size()) - 1;
+      processes != nullptr ? processes->count() : std::min<std::size_t>(workers, tasks.size()) - 1;
   run.working = others + 1;
   std::vector<std::thread> threads;
   threads.emplace_back([&] { watch(run, own_work); });

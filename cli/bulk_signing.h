@@ -50,9 +50,9 @@ class SigningProcesses;
 
 // The result of each task, in their order. A failure stops neither the other files nor the other
 // workers, but for a token that is gone; what is not tried then says so. The workers are threads,
-// or one thread and the processes. With one job all is done in the caller's thread. Shows progress
-// on a terminal.
-std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsigned jobs,
+// or one thread and the processes. A single one is the caller's thread. Shows progress on a
+// terminal.
+std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsigned workers,
                                       const MakeWorker& make_worker, SigningProcesses* processes,
                                       const Context& context);
 

@@ -71,9 +71,11 @@ bool is_signed(const SigningTask& task, const FileSigning& options, const FileSi
 SigningResult sign_file(const SigningTask& task, const FileSigning& options,
                         const FileSigner& signer, const Context& context,
                         const Announce& announce) {
-  if (options.resume && is_signed(task, options, signer))
-    return {SigningResult::Fate::signed_before, "", std::nullopt, {}};
-  check_output(task.output, context.replace());
+  if (options.resume) {
+    if (is_signed(task, options, signer))
+      return {SigningResult::Fate::signed_before, "", std::nullopt, {}};
+    check_output(task.output, context.replace());
+  }
   SigningResult result{SigningResult::Fate::signed_now, "", std::nullopt, {}};
   Bytes signature = signature_of(task.file, options, signer, [&](ByteView digest) {
     result.digest = hex(digest);

@@ -35,7 +35,9 @@ FileSigner in_own_session(const tokens::OpenToken& token, const tokens::Key& key
 // For --resume: true when the signature is there and verifies.
 bool is_signed(const SigningTask& task, const FileSigning& options, const FileSigner& signer);
 
-// Signs, verifies and writes. `announce` may be empty.
+// Signs, verifies and writes. That the output is free was checked before, but for a run that goes
+// on
+// (--resume). `announce` may be empty.
 SigningResult sign_file(const SigningTask& task, const FileSigning& options,
                         const FileSigner& signer, const Context& context, const Announce& announce);
 

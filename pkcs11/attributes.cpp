@@ -115,9 +115,10 @@ Attributes Session::get(CK_OBJECT_HANDLE object, std::span<const CK_ATTRIBUTE_TY
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const CK_ULONG length = view[i].ulValueLen;
     // "Not there" and "too long" look alike when one call meets both; only a certificate's value is
-    // ever longer than its room.
+    // ever longer than its room. A call for one attribute meets one of them.
+    const bool one = asked.size() == 1 && rv != CKR_OK;
     const bool unavailable = length == CK_UNAVAILABLE_INFORMATION && rv != CKR_BUFFER_TOO_SMALL &&
-                             asked[i].type != CKA_VALUE;
+                             (one || asked[i].type != CKA_VALUE);
     if (is_answered(asked[i], length)) {
       asked[i].room.resize(length);
       attributes.put(asked[i].type, std::move(asked[i].room));

@@ -171,6 +171,7 @@ void Session::destroy(CK_OBJECT_HANDLE object) const {
 
 Bytes Session::sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
                     const std::function<void()>& authenticate) const {
+  const std::lock_guard turn(signing_);
   CK_MECHANISM view = mechanism.view();
   check_with(module_->call(
                  "C_SignInit", [&] { return module_->functions().C_SignInit(handle_, &view, key); },

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -23,8 +24,9 @@ struct KeyPair {
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
 };
 
-// One session, used by one thread. It ends with its module: C_Finalize closes sessions and logs
-// out. Lengths and counts that the module answers with are never trusted.
+// One session, used by one thread; for signatures alone, by several that take turns. It ends with
+// its module: C_Finalize closes sessions and logs out. Lengths and counts that the module answers
+// with are never trusted.
 class Session {
  public:
   static std::shared_ptr<Session> open(std::shared_ptr<Module> module, CK_SLOT_ID slot,
@@ -55,7 +57,8 @@ class Session {
   // C_CopyObject: the new object is as the old one but for `changes`.
   CK_OBJECT_HANDLE copy(CK_OBJECT_HANDLE object, const Template& changes) const;
   // `authenticate` is called between C_SignInit and C_Sign for keys that want their own login
-  // before each operation (CKA_ALWAYS_AUTHENTICATE); empty for all others.
+  // before each operation (CKA_ALWAYS_AUTHENTICATE); empty for all others. One caller waits for the
+  // other.
   Bytes sign(const Mechanism& mechanism, CK_OBJECT_HANDLE key, ByteView data,
              const std::function<void()>& authenticate) const;
   // Decryption in two steps: what the first says is about key and mechanism, never about a
@@ -77,6 +80,7 @@ class Session {
 
   std::shared_ptr<Module> module_;
   CK_SESSION_HANDLE handle_;
+  mutable std::mutex signing_;
 };
 
 }  // namespace hsmith::pkcs11

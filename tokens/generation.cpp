@@ -20,19 +20,24 @@ namespace {
 using pkcs11::KeyPair;
 using pkcs11::Template;
 
-// The id, where it was not known before.
+// The id, where it was not known before. The private key's is read back with all else.
 void give_identity(const OpenToken& token, const KeyPair& pair, const Bytes& new_id,
                    EVP_PKEY* public_key) {
   if (!new_id.empty()) {
     set_id(token, pair.public_key, new_id);
-    set_id(token, pair.private_key, new_id);
+    token.session->set(pair.private_key, Template().set(CKA_ID, new_id));
   }
   keep_public_key(token, pair.private_key, public_key);
 }
 
 // As find_again, among objects that are known, without a search.
-Key read_next(const OpenToken& token, const KeySpec& spec, const KeyPair& pair, Occupied& there) {
+Key read_next(const OpenToken& token, const KeySpec& spec, const KeyPair& pair, const Bytes& id,
+              Occupied& there) {
   Key key = read_key(token, pair.private_key, CKO_PRIVATE_KEY);
+  if (key.id != id) {
+    throw Error(Kind::token_failed,
+                fmt::format("the token did not keep the id {} of its private key", hex(id)));
+  }
   if (key.label != spec.label && !quirks_of(token.info).fixed_labels) {
     throw Error(Kind::token_failed,
                 fmt::format("the token gave it the label {}", quoted(key.label)));
@@ -123,8 +128,9 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec, Leavin
   if (made_it) made_it(made.public_key.get());
   const Bytes new_id = spec.id.empty() ? ossl::key_identifier(made.public_key.get()) : Bytes{};
   give_identity(token, pair, new_id, made.public_key.get());
-  Key key = there != nullptr ? read_next(token, spec, pair, *there)
-                             : find_again(token, spec, spec.id.empty() ? new_id : spec.id);
+  const Bytes& id = spec.id.empty() ? new_id : spec.id;
+  Key key =
+      there != nullptr ? read_next(token, spec, pair, id, *there) : find_again(token, spec, id);
   check_protection(token, key, leaving);
   // In a place there may be something left of another key.
   const bool compare = key.public_key || quirks_of(token.info).has_places();

@@ -1,5 +1,4 @@
 // hsmith sign: the digest is made here, the token signs it, and each signature is verified.
-#include <atomic>
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
@@ -11,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/file_signer.h"
 #include "cli/signing_processes.h"
+#include "cli/signing_sessions.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
@@ -177,25 +177,23 @@ std::unique_ptr<SigningProcesses> start_processes(std::span<const SigningTask> t
   return std::make_unique<SigningProcesses>(options.jobs - 1, tasks, make_worker);
 }
 
-// The workers of this process: the first has the session that is open, each other one its own.
+// The workers of this process, and the processes beside it.
 std::vector<SigningResult> sign_with_workers(std::span<const SigningTask> tasks,
                                              const Options& options, const tokens::OpenToken& token,
                                              const tokens::Key& key, const FileSigner& first,
                                              SigningProcesses* processes, const Context& context,
                                              const Announce& announce) {
-  std::atomic<bool> first_is_taken = false;
+  SigningSessions sessions(token, key, first);
   const MakeWorker make_worker = [&]() -> SignFile {
-    std::shared_ptr<const FileSigner> signer(&first, [](const FileSigner*) {});
-    if (first_is_taken.exchange(true))
-      signer = std::make_shared<FileSigner>(in_own_session(token, key, first));
-    return [&, signer](const SigningTask& task) {
+    return [&, signer = sessions.take()](const SigningTask& task) {
       return sign_file(task, options.how, *signer, context, announce);
     };
   };
   // A key that wants its PIN for each signature, and a trace, are for one thread.
-  const bool one = key.always_authenticate || context.options.trace;
-  if (processes != nullptr && !one) processes->go(hex(ossl::spki_of(first.key->public_key())));
-  return sign_files(tasks, one ? 1 : options.jobs, make_worker, one ? nullptr : processes, context);
+  if (key.always_authenticate || context.options.trace)
+    return sign_files(tasks, 1, make_worker, nullptr, context);
+  if (processes != nullptr) processes->go(hex(ossl::spki_of(first.key->public_key())));
+  return sign_files(tasks, options.jobs * sessions.workers_each(), make_worker, processes, context);
 }
 
 void sign_all(std::span<const SigningTask> tasks, const Options& options,

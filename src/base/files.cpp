@@ -190,10 +190,12 @@ bool is_regular(const Descriptor& file) {
 void read_blocks(const std::string& path, const std::function<void(ByteView)>& take) {
   const Descriptor file = open_input(path);
   constexpr std::size_t kBlock = 256u << 10;
-  Bytes block(kBlock);
+  // Not cleared: of a small file only the first page is used.
+  const auto room = std::make_unique_for_overwrite<unsigned char[]>(kBlock);
+  const std::span<unsigned char> block(room.get(), kBlock);
   std::size_t total = 0;
   while (const std::size_t got = read_some(file, block, path)) {
-    take(ByteView(block).first(got));
+    take(block.first(got));
     total += got;
     if (total >= kReadAheadFrom && is_regular(file)) break;
   }

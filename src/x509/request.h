@@ -45,7 +45,6 @@ struct RequestFacts {
   int key_bits = 0;
   std::string key_sha256;           // of the SubjectPublicKeyInfo, hex
   std::string signature_algorithm;  // "sha256WithRSAEncryption"
-  bool signature_ok = false;
   std::vector<std::string> attributes;  // names or dotted OIDs
 };
 // Throws malformed for an extension that cannot be read.

@@ -1,0 +1,37 @@
+// The sessions that the workers of one process sign in.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <mutex>
+
+#include "cli/file_signer.h"
+
+namespace hsmith::cli {
+
+// Of each session two workers make use, who take turns: while the token makes the signature of one,
+// the other verifies and writes its last one and hashes its next file. Formats other than raw
+// signatures have a session for each worker.
+class SigningSessions {
+ public:
+  using Signer = std::shared_ptr<const FileSigner>;
+
+  // The first session is the one of `first`, which is open. All three must outlive the object.
+  SigningSessions(const tokens::OpenToken& token, const tokens::Key& key, const FileSigner& first)
+      : token_(token), key_(key), first_(first) {}
+
+  unsigned workers_each() const { return first_.message ? 1 : 2; }
+  // For one worker: its half of a session, which the other half's worker may just be opening.
+  // Throws what either of them meets there.
+  Signer take();
+
+ private:
+  const tokens::OpenToken& token_;
+  const tokens::Key& key_;
+  const FileSigner& first_;
+  std::mutex mutex_;
+  bool first_is_taken_ = false;
+  std::shared_future<Signer> half_taken_;  // a session that has one worker only
+};
+
+}  // namespace hsmith::cli
