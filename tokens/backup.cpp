@@ -1,8 +1,9 @@
 #include "tokens/backup.h"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
+#include <initializer_list>
+#include <string_view>
 
 #include "pkcs11/names.h"
 #include "src/base/error.h"
@@ -51,14 +52,31 @@ CK_OBJECT_HANDLE unwrap_copy(const OpenToken& token, const Key& wrapping_key, co
   return make_as_accepted(token, {as}, unwrapping(wrapping_key, wrap, key), [] {}).objects.front();
 }
 
-// What tokens say of bytes that are damaged or were wrapped under another key; SoftHSM 2.6 gives
-// the general error. All else says that the token failed, and nothing of the backup.
-bool is_about_wrapped_bytes(const Error& error) {
-  static constexpr std::array kCodes{"CKR_DATA_INVALID",           "CKR_DATA_LEN_RANGE",
-                                     "CKR_ENCRYPTED_DATA_INVALID", "CKR_ENCRYPTED_DATA_LEN_RANGE",
-                                     "CKR_FUNCTION_FAILED",        "CKR_GENERAL_ERROR",
-                                     "CKR_WRAPPED_KEY_INVALID",    "CKR_WRAPPED_KEY_LEN_RANGE"};
-  return std::find(kCodes.begin(), kCodes.end(), error.ckr()) != kCodes.end();
+bool is_one_of(const Error& error, std::initializer_list<std::string_view> codes) {
+  return std::find(codes.begin(), codes.end(), error.ckr()) != codes.end();
+}
+
+// Whether `error` of unwrapping tells that the bytes are damaged, or were wrapped under another
+// key. SoftHSM 2.6 says no more of that than that something failed: then it must fail again, on a
+// token that does answer.
+bool is_about_wrapped_bytes(const Error& error, const OpenToken& trial, const Key& wrapping_key,
+                            const KeyWrap& wrap, const BackedUpKey& key) {
+  if (is_one_of(error, {"CKR_DATA_INVALID", "CKR_DATA_LEN_RANGE", "CKR_ENCRYPTED_DATA_INVALID",
+                        "CKR_ENCRYPTED_DATA_LEN_RANGE", "CKR_WRAPPED_KEY_INVALID",
+                        "CKR_WRAPPED_KEY_LEN_RANGE"}))
+    return true;
+  if (!is_one_of(error, {"CKR_GENERAL_ERROR", "CKR_FUNCTION_FAILED"})) return false;
+  try {
+    trial.session->destroy(unwrap_copy(trial, wrapping_key, wrap, key.spec, key));
+    return false;
+  } catch (const Error&) {
+  }
+  try {
+    static constexpr CK_ATTRIBUTE_TYPE kClass[] = {CKA_CLASS};
+    return trial.session->get(wrapping_key.handle, kClass).number(CKA_CLASS) == CKO_SECRET_KEY;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 Key read_copy(const OpenToken& token, CK_OBJECT_HANDLE handle, const BackedUpKey& key) {
@@ -174,7 +192,7 @@ std::optional<Error> backup_problem(const OpenToken& token, const Key& wrapping_
   try {
     handle = unwrap_copy(trial, wrapping_key, wrap, key.spec, key);
   } catch (const Error& error) {
-    if (!is_about_wrapped_bytes(error)) throw;
+    if (!is_about_wrapped_bytes(error, trial, wrapping_key, wrap, key)) throw;
     return Error(
                Kind::mismatch,
                fmt::format("it does not unwrap: it is damaged, or was made under another wrapping "

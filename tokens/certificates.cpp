@@ -101,6 +101,17 @@ Installed install_as(const OpenToken& token, const Inventory& inventory, const s
   return Installed::now;
 }
 
+// Among objects that could not be read may be the one that is looked for.
+void refuse_unread_keys(const Inventory& inventory, const std::string& name) {
+  for (const BrokenObject& broken : inventory.broken) {
+    if (broken.object_class == CKO_CERTIFICATE) continue;
+    throw Error(Kind::token_failed, fmt::format("find the key of {}: none has its public key, but "
+                                                "object {} cannot be read: {}",
+                                                name, broken.handle, broken.reason))
+        .hint("run the command again; what cannot be read: hsmith doctor");
+  }
+}
+
 }  // namespace
 
 const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
@@ -113,6 +124,7 @@ const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
   std::vector<std::string> uris;
   if (hits.empty()) {
     for (const Key& key : inventory.private_keys) uris.push_back(key.uri);
+    refuse_unread_keys(inventory, name);
     throw Error(Kind::mismatch,
                 fmt::format("find the key of {}: no private key on the token has its public key "
                             "(sha1 {})",

@@ -137,9 +137,9 @@ std::vector<Key>& keys_of(Inventory& all, CK_OBJECT_CLASS object_class) {
 Inventory take_inventory(const OpenToken& token) { return take_inventory(token, 1); }
 
 Inventory take_inventory(const OpenToken& token, unsigned sessions) {
-  std::vector<Object> objects =
-      while_doing(fmt::format("read what is on the token {}", quoted(token.info.label)),
-                  [&] { return Reading(token, token.session->find({}, kMost)).read(sessions); });
+  const std::string doing = fmt::format("read what is on the token {}", quoted(token.info.label));
+  std::vector<Object> objects = while_doing(
+      doing, [&] { return Reading(token, token.session->find({}, kMost)).read(sessions); });
   Inventory all;
   for (Object& object : objects) {
     if (auto* key = std::get_if<Key>(&object))
@@ -148,6 +148,8 @@ Inventory take_inventory(const OpenToken& token, unsigned sessions) {
       all.certificates.push_back(std::move(*certificate));
     if (auto* broken = std::get_if<BrokenObject>(&object)) all.broken.push_back(std::move(*broken));
   }
+  // Where the token itself fails, no object is to blame.
+  if (!all.broken.empty()) while_doing(doing, [&] { return token.session->find({}, 1); });
   return all;
 }
 

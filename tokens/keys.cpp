@@ -112,12 +112,16 @@ class PublicHalf {
     if (key != nullptr) found_.push_back({other.label, ossl::share(key)});
   }
 
+  // Something that goes along could not be read: why, where nothing else tells the public half.
+  void add(const Error& error) { unread_ = error; }
+
   ossl::PKey take() {
     const auto has_label = [&](const Found& one) { return one.label == key_.label; };
     if (std::any_of(found_.begin(), found_.end(), has_label)) {
       std::erase_if(found_, [&](const Found& one) { return !has_label(one); });
     }
     if (found_.empty()) {
+      if (unread_) throw *unread_;
       throw Error(Kind::not_found,
                   fmt::format("read the public key of {}: the token does not have it", key_.uri))
           .hint(
@@ -145,13 +149,14 @@ class PublicHalf {
 
   const Key& key_;
   std::vector<Found> found_;
+  std::optional<Error> unread_;
 };
 
 }  // namespace
 
 namespace {
 
-PublicHalf read_public_half(const OpenToken& token, const Key& key) {
+PublicHalf read_public_half(const OpenToken& token, const Key& key, const std::string& doing) {
   PublicHalf half(key);
   Selector like_it;
   if (!key.id.empty()) {
@@ -159,17 +164,19 @@ PublicHalf read_public_half(const OpenToken& token, const Key& key) {
   } else {
     like_it.label = key.label;
   }
-  const auto public_keys =
-      token.session->find(search_for(CKO_PUBLIC_KEY, like_it), kMostCandidates);
-  for (const Key& other : read_all(token, public_keys, CKO_PUBLIC_KEY)) half.add(other);
-  for (const auto handle :
-       token.session->find(search_for(CKO_CERTIFICATE, like_it), kMostCandidates)) {
-    try {
-      half.add(read_certificate(token, handle));
-    } catch (const Error& error) {
-      if (error.kind() == Kind::token_removed) throw;
+  const auto add_all = [&](CK_OBJECT_CLASS object_class, auto read) {
+    for (const auto handle :
+         token.session->find(search_for(object_class, like_it), kMostCandidates)) {
+      try {
+        half.add(read(handle));
+      } catch (const Error& error) {
+        if (error.kind() == Kind::token_removed) throw;
+        half.add(Error(error).during(doing));
+      }
     }
-  }
+  };
+  add_all(CKO_PUBLIC_KEY, [&](auto handle) { return read_key(token, handle, CKO_PUBLIC_KEY); });
+  add_all(CKO_CERTIFICATE, [&](auto handle) { return read_certificate(token, handle); });
   return half;
 }
 
@@ -177,9 +184,9 @@ PublicHalf read_public_half(const OpenToken& token, const Key& key) {
 
 ossl::PKey public_key_of(const OpenToken& token, const Key& key) {
   if (key.public_key) return ossl::share(key.public_key.get());
-  return while_doing("read the public key of " + key.uri,
-                     [&] { return read_public_half(token, key); })
-      .take();
+  const std::string doing = "read the public key of " + key.uri;
+  PublicHalf half = while_doing(doing, [&] { return read_public_half(token, key, doing); });
+  return half.take();
 }
 
 ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
