@@ -2,7 +2,13 @@
 
 #include <utility>
 
+#include "tokens/quirks.h"
+
 namespace hsmith::cli {
+
+unsigned SigningSessions::workers_each() const {
+  return !first_.message && tokens::quirks_of(token_.module->path()).threads_wait ? 2 : 1;
+}
 
 SigningSessions::Signer SigningSessions::take() {
   std::unique_lock lock(mutex_);

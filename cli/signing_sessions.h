@@ -9,9 +9,10 @@
 
 namespace hsmith::cli {
 
-// Of each session two workers make use, who take turns: while the token makes the signature of one,
-// the other verifies and writes its last one and hashes its next file. Formats other than raw
-// signatures have a session for each worker.
+// A session for each worker. Where the module computes in this process and its threads wait for
+// each other, raw signatures have two workers in each session, who take turns: while one's
+// signature is made, the other verifies and writes its last one and hashes its next file. Elsewhere
+// a session waits for its device, and handing it over would take longer than what is hidden so.
 class SigningSessions {
  public:
   using Signer = std::shared_ptr<const FileSigner>;
@@ -20,7 +21,7 @@ class SigningSessions {
   SigningSessions(const tokens::OpenToken& token, const tokens::Key& key, const FileSigner& first)
       : token_(token), key_(key), first_(first) {}
 
-  unsigned workers_each() const { return first_.message ? 1 : 2; }
+  unsigned workers_each() const;
   // For one worker: its half of a session, which the other half's worker may just be opening.
   // Throws what either of them meets there.
   Signer take();

@@ -1,7 +1,9 @@
 #include "src/x509/weak_keys.h"
 
+#include <algorithm>
 #include <bitset>
 #include <fmt/format.h>
+#include <limits>
 #include <openssl/core_names.h>
 #include <utility>
 
@@ -57,8 +59,14 @@ bool has_roca_fingerprint(const BIGNUM* n) {
 
 bool has_small_factor(const BIGNUM* n) {
   static const std::vector<unsigned> kPrimes = primes_below(kSmallPrimes);
-  for (const unsigned prime : kPrimes) {
-    if (BN_mod_word(n, prime) == 0) return true;
+  // One division by as many of them as fit into a word together.
+  for (auto next = kPrimes.begin(); next != kPrimes.end();) {
+    const auto first = next;
+    BN_ULONG product = 1;
+    while (next != kPrimes.end() && product <= std::numeric_limits<BN_ULONG>::max() / *next)
+      product *= *next++;
+    const BN_ULONG rest = BN_mod_word(n, product);
+    if (std::any_of(first, next, [&](unsigned prime) { return rest % prime == 0; })) return true;
   }
   return false;
 }
@@ -77,8 +85,21 @@ ossl::BigNumber square_root(const BIGNUM* n, BN_CTX* context) {
   }
 }
 
+// False for all but one in a hundred numbers that are no squares: modulo each of these only some
+// numbers are.
+bool may_be_square(const BIGNUM* n) {
+  for (const unsigned modulus : {64u, 63u, 65u, 11u}) {
+    const BN_ULONG rest = BN_mod_word(n, modulus);
+    unsigned root = 0;
+    while (root < modulus && root * root % modulus != rest) ++root;
+    if (root == modulus) return false;
+  }
+  return true;
+}
+
 bool is_square(const BIGNUM* n, BN_CTX* context) {
   if (BN_is_zero(n)) return true;
+  if (!may_be_square(n)) return false;
   const ossl::BigNumber square = number();
   must(BN_sqr(square.get(), square_root(n, context).get(), context));
   return BN_cmp(square.get(), n) == 0;
@@ -92,11 +113,7 @@ bool has_close_primes(const BIGNUM* n) {
   for (int round = 0; round < kFermatRounds; ++round) {
     must(BN_sqr(rest.get(), a.get(), context.get()));
     must(BN_sub(rest.get(), rest.get(), n));
-    // Squares end in one of four hexadecimal digits: most rounds need no root.
-    const auto last = BN_mod_word(rest.get(), 16);
-    const bool possible = last == 0 || last == 1 || last == 4 || last == 9;
-    if (!BN_is_negative(rest.get()) && possible && is_square(rest.get(), context.get()))
-      return true;
+    if (!BN_is_negative(rest.get()) && is_square(rest.get(), context.get())) return true;
     must(BN_add_word(a.get(), 1));
   }
   return false;

@@ -114,9 +114,12 @@ TEST(WeakKeys, AreThoseWithClosePrimes) {
 
 TEST(WeakKeys, AreThoseWithASmallFactor) {
   const ossl::BigNumber p = random_prime(2040);
-  const ossl::BigNumber small(BN_new());
-  BN_set_word(small.get(), 65521);
-  EXPECT_THAT(rsa_codes(product(p.get(), small.get()).get()), Contains("rsa_small_factors"));
+  for (const BN_ULONG factor : {3u, 53u, 59u, 257u, 32749u, 65519u, 65521u}) {
+    const ossl::BigNumber small(BN_new());
+    BN_set_word(small.get(), factor);
+    EXPECT_THAT(rsa_codes(product(p.get(), small.get()).get()), Contains("rsa_small_factors"))
+        << factor;
+  }
 }
 
 TEST(WeakKeys, AreNotLookedIntoWhenTheyAreHuge) {
