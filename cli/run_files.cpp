@@ -87,10 +87,10 @@ void RunFiles::note(const std::vector<MadeFile>& files) {
   std::string lines;
   for (const MadeFile& one : files)
     lines += fmt::format("{} {}\n", sha256_hex(one.content), hex(as_bytes(absolute(one.path))));
-  const bool noted =
-      ::write(file_.get(), lines.data(), lines.size()) == static_cast<ssize_t>(lines.size()) &&
-      fsync(file_.get()) == 0;
-  if (!noted) fail(own_);
+  const ssize_t done = ::write(file_.get(), lines.data(), lines.size());
+  const bool is_whole = done == static_cast<ssize_t>(lines.size());
+  if (!is_whole && done >= 0) errno = ENOSPC;  // write() itself has done what it could
+  if (!is_whole || fsync(file_.get()) != 0) fail(own_);
 }
 
 void RunFiles::write(const std::vector<MadeFile>& files) {
