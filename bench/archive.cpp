@@ -1,7 +1,7 @@
 // Archiving and finding keys, against the floors of archive_floor.h, in turn and in one process.
 //   bench_archive one|batch FOLDER ROUNDS        archiving one key, or 100 in one change
 //   bench_archive fill URL ROWS                  an archive with so many keys, made as archive add
-//   does bench_archive find URL ROUNDS [THUMBPRINTS]  one of its keys by a thumbprint
+//   bench_archive find URL ROUNDS THUMBPRINTS KIND   one of its keys by a thumbprint, serial, email
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -188,10 +188,24 @@ std::vector<std::string> read_lines(const char* file) {
   return lines;
 }
 
-void compare_finding(const std::string& url, std::size_t rounds, const char* file) {
-  const auto thumbprints = read_lines(file);
+// By what the keys with these thumbprints are found, in terms of this kind; all are found once.
+std::vector<std::string> values_of(recovery::Store& store,
+                                   const std::vector<std::string>& thumbprints,
+                                   const std::string& kind) {
+  std::vector<std::string> values;
+  for (const std::string& thumbprint : thumbprints) {
+    for (const auto& term : store.terms(store.find("thumbprint", thumbprint, 1).at(0))) {
+      if (term.kind == kind) values.push_back(term.value);
+    }
+  }
+  return values;
+}
+
+void compare_finding(const std::string& url, std::size_t rounds, const char* file,
+                     const std::string& kind) {
   const auto place = recovery::parse_store_place(url);
   const auto store = recovery::open_store(place, recovery::StoreMode::read);
+  const auto values = values_of(*store, read_lines(file), kind);
   std::unique_ptr<bench::RawFind> raw;
   if (!place.file.empty()) raw = std::make_unique<bench::RawFind>(place.file.string());
   std::mt19937 random(1);
@@ -199,17 +213,17 @@ void compare_finding(const std::string& url, std::size_t rounds, const char* fil
   std::size_t bytes = 0;
   for (std::size_t round = 0; round < rounds; ++round) {
     std::vector<std::string> wanted;
-    for (int i = 0; i < 200; ++i) wanted.push_back(thumbprints[random() % thumbprints.size()]);
+    for (int i = 0; i < 200; ++i) wanted.push_back(values[random() % values.size()]);
     const double own = seconds([&] {
       for (const auto& one : wanted)
-        bytes += store->key(store->find("thumbprint", one, 1000).at(0))->blob.size();
+        bytes += store->key(store->find(kind, one, 1000).at(0))->blob.size();
     });
     ours.push_back(own);
     if (!raw) continue;
     // Other keys: what the one has just read is in memory for the other.
-    for (auto& one : wanted) one = thumbprints[random() % thumbprints.size()];
+    for (auto& one : wanted) one = values[random() % values.size()];
     floors.push_back(seconds([&] {
-      for (const auto& one : wanted) bytes += raw->find(one);
+      for (const auto& one : wanted) bytes += raw->find(kind, one);
     }));
     ratios.push_back(own / floors.back());
   }
@@ -229,7 +243,7 @@ int main(int argc, char** argv) {
     if (what == "one") compare_archiving(argv[2], number, 1);
     if (what == "batch") compare_archiving(argv[2], number, kBatch);
     if (what == "fill") fill(argv[2], number);
-    if (what == "find" && argc == 5) compare_finding(argv[2], number, argv[4]);
+    if (what == "find" && argc == 6) compare_finding(argv[2], number, argv[4], argv[5]);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -87,8 +87,7 @@ RawFind::RawFind(const std::string& file) {
   must(sqlite3_open_v2(file.c_str(), &database_, SQLITE_OPEN_READONLY, nullptr) == SQLITE_OK,
        "open");
   sqlite3_exec(database_, "BEGIN", nullptr, nullptr, nullptr);
-  term_ =
-      prepared(database_, "SELECT key FROM term WHERE value = ? AND kind = 'thumbprint' LIMIT 1");
+  term_ = prepared(database_, "SELECT key FROM term WHERE value = ? AND kind = ? LIMIT 1");
   row_ = prepared(
       database_,
       "SELECT seal, certificate, blob, origin, time, chain FROM archived_key WHERE id = ?");
@@ -100,9 +99,9 @@ RawFind::~RawFind() {
   sqlite3_close(database_);
 }
 
-std::size_t RawFind::find(const std::string& thumbprint) {
-  sqlite3_bind_text(term_, 1, thumbprint.data(), static_cast<int>(thumbprint.size()),
-                    SQLITE_STATIC);
+std::size_t RawFind::find(const std::string& kind, const std::string& value) {
+  sqlite3_bind_text(term_, 1, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
+  sqlite3_bind_text(term_, 2, kind.data(), static_cast<int>(kind.size()), SQLITE_STATIC);
   must(sqlite3_step(term_) == SQLITE_ROW, "find");
   const std::int64_t id = sqlite3_column_int64(term_, 0);
   sqlite3_reset(term_);

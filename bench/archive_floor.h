@@ -39,7 +39,7 @@ class RawFind {
   explicit RawFind(const std::string& file);
   ~RawFind();
   // Bytes of the rows that were read.
-  std::size_t find(const std::string& thumbprint);
+  std::size_t find(const std::string& kind, const std::string& value);
 
  private:
   sqlite3* database_ = nullptr;

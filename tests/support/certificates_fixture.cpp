@@ -39,12 +39,12 @@ void add_usual(X509* certificate, const CertificateSpec& spec, EVP_PKEY* key) {
 
 ossl::Certificate certify(const CertificateSpec& spec, std::shared_ptr<MemoryKey> key,
                           const Identity* issuer) {
-  static long serial = 1000;
+  static std::uint64_t serial = 0x4a00000000001000;  // as long as those of authorities
   ossl::Certificate made(X509_new());
   const ossl::Name subject =
       spec.subject.empty() ? ossl::Name(X509_NAME_new()) : x509::parse_name(spec.subject);
   X509_set_version(made.get(), X509_VERSION_3);
-  ASN1_INTEGER_set(X509_get_serialNumber(made.get()), ++serial);
+  ASN1_INTEGER_set_uint64(X509_get_serialNumber(made.get()), ++serial);
   X509_set_subject_name(made.get(), subject.get());
   X509_set_issuer_name(made.get(), issuer == nullptr
                                        ? subject.get()
