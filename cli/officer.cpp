@@ -33,6 +33,17 @@ const recovery::Officer& officer_of(const recovery::Archive& archive, X509* cert
       .hint("officers: hsmith archive officer list");
 }
 
+void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* seal) {
+  if (!settings.role_separation ||
+      !ossl::same_public_key(x509::public_key_of(officer), x509::public_key_of(seal)))
+    return;
+  throw Error(Kind::refused,
+              fmt::format("separate the roles: the key of the officer {} is the archive's seal key "
+                          "(CERTSRV_E_ROLECONFLICT 0x80094008)",
+                          x509::certificate_facts(officer).subject))
+      .hint("name another key's certificate with: hsmith archive officer add");
+}
+
 bool may_export(const recovery::Officer& officer, X509* user) {
   const std::string subject = x509::certificate_facts(user).subject;
   return fnmatch(officer.subjects.c_str(), subject.c_str(), FNM_CASEFOLD) == 0;

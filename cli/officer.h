@@ -25,6 +25,8 @@ OfficerKey open_officer(Context& context, const std::string& name);
 
 // Which officer of the archive a certificate is; throws refused when it is none.
 const recovery::Officer& officer_of(const recovery::Archive& archive, X509* certificate);
+// Throws refused where the officer has the seal key, and the settings separate the roles.
+void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* seal);
 bool may_export(const recovery::Officer& officer, X509* user);
 
 // At an agent's place: --officer-cert, and what the configuration has.

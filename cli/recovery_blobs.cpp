@@ -101,16 +101,17 @@ Outcome show_blobs(const std::vector<BlobFile>& blobs) {
   outcome.data["blobs"] = Json::array();
   for (const BlobFile& input : blobs) {
     const auto facts = x509::certificate_facts(input.blob.user.get());
-    outcome.data["blobs"].push_back({{"file", json_text(input.file)},
-                                     {"subject", json_text(facts.subject)},
-                                     {"serial", facts.serial},
-                                     {"not_after", rfc3339(facts.not_after)},
-                                     {"sha256", facts.sha256},
-                                     {"officer", json_text(input.blob.signer)},
-                                     {"agents", agents_json(input.blob)}});
+    Json json{{"file", json_text(input.file)},    {"subject", json_text(facts.subject)},
+              {"serial", facts.serial},           {"not_after", rfc3339(facts.not_after)},
+              {"sha256", facts.sha256},           {"officer", json_text(input.blob.signer)},
+              {"agents", agents_json(input.blob)}};
+    if (!input.blob.compromised.empty()) json["compromised"] = input.blob.compromised;
+    outcome.data["blobs"].push_back(std::move(json));
     outcome.text += fmt::format("{}: the key of {}, serial {}, until {}\n  signed by {}\n",
                                 printable(input.file), facts.subject, facts.serial,
                                 rfc3339(facts.not_after), input.blob.signer);
+    if (!input.blob.compromised.empty())
+      outcome.text += fmt::format("  COMPROMISED; given out for: {}\n", input.blob.compromised);
     int number = 0;
     for (const std::string& name : agent_names(input.blob))
       outcome.text += fmt::format("  {}. agent {}\n", ++number, name);

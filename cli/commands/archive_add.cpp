@@ -32,13 +32,14 @@ struct Options {
   std::optional<std::string> password;
   std::optional<std::string> passwords;
   bool foreign = false;
+  bool overwrite = false;
 };
 
 // The white paper's counters.
 struct Counters {
   std::set<std::string> users;
-  std::size_t with_keys = 0, archived = 0, already = 0, signature_only = 0, foreign = 0,
-              foreign_archived = 0, refused = 0;
+  std::size_t with_keys = 0, archived = 0, overwritten = 0, already = 0, signature_only = 0,
+              foreign = 0, foreign_archived = 0, refused = 0;
 };
 
 struct Run {
@@ -138,16 +139,21 @@ void note(Run& run, const std::string& file, X509* certificate, const char* resu
 void flush(Run& run) {
   if (run.batch.empty()) return;
   Json facts{{"keys", Json::array()}};
-  for (const auto& candidate : run.batch)
-    facts["keys"].push_back(x509::certificate_sha256(candidate.certificate.get()));
+  if (run.options.overwrite) facts["overwritten"] = Json::array();
+  for (const auto& candidate : run.batch) {
+    const char* list = candidate.again ? "overwritten" : "keys";
+    facts[list].push_back(x509::certificate_sha256(candidate.certificate.get()));
+  }
   in_audit(run.context, run.archive.store->name(), facts, [&] {
     recovery::archive_keys(run.archive, run.batch, run.agents, run.seal->key, std::time(nullptr));
   });
   remember_archive(run.context, run.archive);
   for (std::size_t i = 0; i < run.batch.size(); ++i) {
-    ++run.counters.archived;
-    run.counters.foreign_archived += run.batch[i].foreign;
-    note(run, run.batch_files[i], run.batch[i].certificate.get(), "archived", "");
+    const recovery::Candidate& candidate = run.batch[i];
+    ++(candidate.again ? run.counters.overwritten : run.counters.archived);
+    run.counters.foreign_archived += candidate.foreign && !candidate.again;
+    note(run, run.batch_files[i], candidate.certificate.get(),
+         candidate.again ? "overwritten" : "archived", "");
   }
   run.batch.clear();
   run.batch_files.clear();
@@ -169,6 +175,7 @@ void take(Run& run, const std::string& file, recovery::Candidate candidate) {
   X509* certificate = candidate.certificate.get();
   ++run.counters.with_keys;
   run.counters.users.insert(x509::certificate_facts(certificate).subject);
+  candidate.again = run.options.overwrite && recovery::is_archived(run.archive, certificate);
   const auto judgement = is_in_batch(run, certificate)
                              ? recovery::Judgement{Fate::already, "it is in another file too"}
                              : recovery::judge(run.archive, run.trust, candidate,
@@ -234,6 +241,7 @@ Outcome outcome_of(Run& run) {
                   {"certificates_with_keys", c.with_keys},
                   {"archived", c.archived},
                   {"foreign_archived", c.foreign_archived},
+                  {"overwritten", c.overwritten},
                   {"already_archived", c.already},
                   {"signature_certificates_ignored", c.signature_only},
                   {"foreign_not_archived", c.foreign},
@@ -245,6 +253,8 @@ Outcome outcome_of(Run& run) {
       "Refused: {}\n",
       c.users.size(), c.with_keys, c.archived, c.foreign_archived, c.already, c.signature_only,
       c.foreign, c.refused);
+  if (run.options.overwrite)
+    outcome.text += fmt::format("Encrypted anew, to the agents of now: {}\n", c.overwritten);
   outcome.failures = std::move(run.failures);
   return outcome;
 }
@@ -258,11 +268,13 @@ Outcome run(const Options& options, Context& context) {
   run.agents = recovery::usable_agents(archive, run.trust, std::time(nullptr));
   const std::vector<std::string> files = expand(options.files);
   if (context.options.plan) {
-    return planned({{Change::Kind::change,
-                     fmt::format("{}: the keys of {} files come in, each encrypted to {} of {} "
-                                 "agents",
-                                 archive.store->name(), files.size(), archive.settings.kras_per_key,
-                                 run.agents.size())}});
+    return planned(
+        {{Change::Kind::change,
+          fmt::format("{}: the keys of {} files come in, each encrypted to {} of {} "
+                      "agents{}",
+                      archive.store->name(), files.size(), archive.settings.kras_per_key,
+                      run.agents.size(),
+                      options.overwrite ? "; those that are there are encrypted anew" : "")}});
   }
   if (!files.empty() && !options.passwords) passwords.of(files.front());
   run.seal = open_seal_key(context, options.archive, archive.seal_certificate.get());
@@ -293,6 +305,10 @@ void add_archive_add(Arguments& command, Context& context) {
   command.add_option("--passwords", options->passwords, "List of passwords: lines FILE,PASSWORD");
   command.add_flag("--foreign", options->foreign,
                    "Archive certificates of other authorities too; the archive must allow it");
+  command.add_flag(
+      "--overwrite", options->overwrite,
+      "Encrypt keys that are there already anew: the agents of now open them, and those "
+      "of before no longer");
   command.footer(
       "Examples:\n  hsmith archive add alice.p12 --password-source file:alice.password\n"
       "  hsmith archive add exported/ --passwords passwords.csv");

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
+#include <set>
 
 #include "cli/archive_search.h"
 #include "cli/challenges.h"
@@ -54,10 +55,13 @@ bool is_compromised(recovery::Archive& archive, const recovery::Trust& trust, co
   });
 }
 
-// A compromised key is never used again; old data may have to be read with it.
-void check_compromised(const Options& options, Context& context, recovery::Archive& archive,
-                       const std::vector<Found>& found) {
+// A compromised key is never used again; old data may have to be read with it. The numbers of those
+// that are.
+std::set<std::int64_t> check_compromised(const Options& options, Context& context,
+                                         recovery::Archive& archive,
+                                         const std::vector<Found>& found) {
   const recovery::Trust trust = trust_of(context, archive);
+  std::set<std::int64_t> compromised;
   for (const Found& one : found) {
     if (!is_compromised(archive, trust, one)) continue;
     const auto facts = x509::certificate_facts(one.certificate.get());
@@ -69,7 +73,9 @@ void check_compromised(const Options& options, Context& context, recovery::Archi
           .hint("to read old data, say why with --reason");
     }
     context.warn(what + " is revoked as compromised: nothing new may be encrypted to it");
+    compromised.insert(one.row.id);
   }
+  return compromised;
 }
 
 // The file of each key.
@@ -99,7 +105,7 @@ Outcome run(const Options& options, Context& context) {
   RunFiles files(context);
   const std::vector<std::string> outputs = outputs_of(options, found);
   for (const std::string& file : outputs) check_output(file, files.replace(file));
-  check_compromised(options, context, archive, found);
+  const auto compromised = check_compromised(options, context, archive, found);
   warn_of_missing_agents(context, archive, found);
   const OfficerKey signer = open_officer(context, options.officer);
   const auto& officer = officer_of(archive, signer.certificate.get());
@@ -119,7 +125,9 @@ Outcome run(const Options& options, Context& context) {
                      {"reason", json_text(options.reason)},
                      {"file", json_text(file)}};
     in_audit(context, archive.store->name(), entry, [&] {
-      const recovery::MadeBlob made = recovery::make_blob(archive, one.row, signer.signer());
+      const std::string reason = compromised.contains(one.row.id) ? options.reason : "";
+      const recovery::MadeBlob made =
+          recovery::make_blob(archive, one.row, reason, signer.signer());
       keep_challenge(context, made.blob, made.challenge);
       files.write({{file, made.blob}});
     });

@@ -4,6 +4,7 @@
 
 #include "cli/archive_access.h"
 #include "cli/commands.h"
+#include "cli/officer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
@@ -55,6 +56,7 @@ Outcome add(const Options& options, Context& context) {
     throw Error(Kind::exists, fmt::format("add the officer {}: is one already",
                                           x509::certificate_facts(certificate.get()).subject));
   refuse_agent(archive, certificate.get());
+  refuse_two_roles(archive.settings, certificate.get(), archive.seal_certificate.get());
   change.settings->officers.push_back({sha256, options.subjects});
   if (context.options.plan) {
     return planned({{Change::Kind::change,

@@ -4,6 +4,7 @@
 
 #include "cli/archive_access.h"
 #include "cli/commands.h"
+#include "cli/officer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/crl.h"
@@ -50,7 +51,8 @@ void set_crls(recovery::ArchiveChange& change, const std::string& file) {
 }
 
 void apply(recovery::ArchiveChange& change, const std::string& name, const std::string& value) {
-  static const std::vector<std::string> kNames{"kras-per-key", "selection", "allow-foreign", "crl"};
+  static const std::vector<std::string> kNames{"kras-per-key", "selection", "allow-foreign", "crl",
+                                               "role-separation"};
   recovery::Settings& settings = *change.settings;
   if (name == kNames[0]) return set_count(settings, value);
   if (name == kNames[1]) {
@@ -62,10 +64,14 @@ void apply(recovery::ArchiveChange& change, const std::string& name, const std::
     return;
   }
   if (name == kNames[3]) return set_crls(change, value);
+  if (name == kNames[4]) {
+    settings.role_separation = yes_or_no(name, value);
+    return;
+  }
   const auto near = did_you_mean(name, kNames);
   throw Error(Kind::usage, fmt::format("set {}: there is no such setting", quoted(name)))
       .hint(near ? fmt::format("did you mean {}?", *near)
-                 : "settings are kras-per-key, selection, allow-foreign and crl");
+                 : "settings are kras-per-key, selection, allow-foreign, crl and role-separation");
 }
 
 // Two fixed pairs for four agents: one unlucky pair of cards is half of all keys.
@@ -82,11 +88,20 @@ void warn_of_pairs(const recovery::Settings& settings, Context& context) {
                   agents, count, agents / count, agents / count));
 }
 
+void refuse_officers_with_seal_key(recovery::Archive& archive, const recovery::Settings& settings) {
+  if (!settings.role_separation) return;
+  for (const auto& officer : settings.officers) {
+    const auto its = recovery::checked_certificate(archive, officer.certificate);
+    refuse_two_roles(settings, its.get(), archive.seal_certificate.get());
+  }
+}
+
 Outcome run(const Options& options, Context& context) {
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
   recovery::ArchiveChange change;
   change.settings = archive.settings;
   apply(change, options.name, options.value);
+  refuse_officers_with_seal_key(archive, *change.settings);
   warn_of_pairs(*change.settings, context);
   if (context.options.plan) {
     return planned({{Change::Kind::change, fmt::format("{}: {} becomes {}", archive.store->name(),
@@ -105,7 +120,9 @@ Outcome run(const Options& options, Context& context) {
 void add_archive_set(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   add_archive_change_options(command, options->archive);
-  command.add_option("NAME", options->name, "kras-per-key, selection, allow-foreign or crl")
+  command
+      .add_option("NAME", options->name,
+                  "kras-per-key, selection, allow-foreign, crl or role-separation")
       .required();
   command
       .add_option("VALUE", options->value,

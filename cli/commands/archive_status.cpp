@@ -30,16 +30,19 @@ Outcome run(const ArchiveOptions& options, Context& context) {
                   {"kras_per_key", settings.kras_per_key},
                   {"selection", recovery::selection_name(settings.selection)},
                   {"allow_foreign", settings.allow_foreign},
+                  {"role_separation", settings.role_separation},
                   {"agents", settings.agents.size()},
                   {"agents_usable", usable},
                   {"officers", settings.officers.size()},
                   {"ready", ready}};
   outcome.text = fmt::format(
       "{}\nkeys: {}\nagents: {}, of which {} can be encrypted to, {} are needed for each key "
-      "({})\nofficers: {}\nforeign certificates: {}\nready to archive: {}\n",
+      "({})\nofficers: {}\nforeign certificates: {}\nofficers may have the seal key: {}\nready to "
+      "archive: {}\n",
       printable(archive.store->name()), keys, settings.agents.size(), usable, settings.kras_per_key,
       recovery::selection_name(settings.selection), settings.officers.size(),
-      settings.allow_foreign ? "allowed" : "refused", ready ? "yes" : "NO");
+      settings.allow_foreign ? "allowed" : "refused", settings.role_separation ? "no" : "yes",
+      ready ? "yes" : "NO");
   return outcome;
 }
 

@@ -117,6 +117,16 @@ std::vector<Change> changes_of(const Options& options, const std::vector<BlobFil
   return changes;
 }
 
+void warn_of_compromised(Context& context, const std::vector<BlobFile>& inputs) {
+  for (const BlobFile& input : inputs) {
+    if (input.blob.compromised.empty()) continue;
+    context.warn(
+        fmt::format("{}: this key is revoked as compromised, and is given out for {}: "
+                    "nothing new may be encrypted to it",
+                    quoted(input.file), quoted(input.blob.compromised)));
+  }
+}
+
 struct Recovered {
   std::string file;
   recovery::Pfx pfx;
@@ -192,6 +202,7 @@ Outcome run(const Options& options, Context& context) {
   for (const BlobFile& input : inputs) {
     require_officer(input.blob.signer_certificate.get(), input.blob.signer, officers, input.file);
   }
+  warn_of_compromised(context, inputs);
   const std::vector<std::string> outputs = outputs_of(options, inputs);
   const std::vector<Change> changes = changes_of(options, inputs, outputs, files);
   std::optional<TargetToken> target;

@@ -40,6 +40,7 @@ struct Settings {
   int kras_per_key = 1;
   Selection selection = Selection::round_robin;
   bool allow_foreign = false;
+  bool role_separation = false;  // no officer may have the seal key
   std::vector<Agent> agents;
   std::vector<Officer> officers;
   std::vector<Bytes> anchors;

@@ -76,8 +76,13 @@ bool leads_to_anchor(X509* certificate, const std::vector<ossl::Certificate>& ch
   return x509::verify_path(certificate, chain, trust.anchors, options).ok;
 }
 
+std::optional<std::int64_t> archived_as(Archive& archive, X509* certificate) {
+  const auto ids = archive.store->find("thumbprint", x509::certificate_sha256(certificate), 1);
+  return ids.empty() ? std::nullopt : std::optional(ids.front());
+}
+
 bool is_archived(Archive& archive, X509* certificate) {
-  return !archive.store->find("thumbprint", x509::certificate_sha256(certificate), 1).empty();
+  return archived_as(archive, certificate).has_value();
 }
 
 Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool allow_foreign,
@@ -89,7 +94,8 @@ Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool
   if (is_for_signatures_only(certificate))
     return {Fate::signature_only,
             "its certificate is for signatures only, and such keys are never archived"};
-  if (is_archived(archive, certificate)) return {Fate::already, "it is in the archive already"};
+  if (!candidate.again && is_archived(archive, certificate))
+    return {Fate::already, "it is in the archive already"};
   candidate.foreign = !leads_to_anchor(certificate, candidate.chain, trust, now);
   if (candidate.foreign && (!allow_foreign || !archive.settings.allow_foreign)) {
     return {Fate::foreign,
@@ -127,16 +133,24 @@ void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
   ArchiveChange what;
   for (const Candidate& candidate : keys) {
     // Another process may have been first.
-    if (is_archived(archive, candidate.certificate.get())) continue;
+    const auto there = archived_as(archive, candidate.certificate.get());
+    if (there && !candidate.again) continue;
     const std::int64_t cursor = change->take_cursor(cursor_step(selection, per_key));
-    what.keys.push_back(
-        row_of(candidate, agents, select_agents(selection, agents.size(), per_key, cursor)));
+    KeyRow row =
+        row_of(candidate, agents, select_agents(selection, agents.size(), per_key, cursor));
+    if (there) {
+      what.rewrapped.push_back(checked_key(archive, *there));
+      what.rewrapped.back().blob = std::move(row.blob);
+      what.rewrapped.back().agents = std::move(row.agents);
+      continue;
+    }
+    what.keys.push_back(std::move(row));
     what.terms.emplace(what.keys.back().certificate, terms_of(candidate.certificate.get()));
     what.objects.push_back(x509::certificate_der(candidate.certificate.get()));
     for (const auto& link : candidate.chain)
       what.objects.push_back(x509::certificate_der(link.get()));
   }
-  if (what.keys.empty()) return;
+  if (what.keys.empty() && what.rewrapped.empty()) return;
   commit_change(archive, *change, std::move(what), seal_key, now);
 }
 

@@ -19,6 +19,7 @@ struct Candidate {
   ossl::Certificate certificate;
   std::vector<ossl::Certificate> chain;  // issuers that came with it
   bool foreign = false;                  // set by judge()
+  bool again = false;  // where it is archived already, encrypt it anew, to the agents of now
 };
 
 enum class Fate { fit, already, signature_only, foreign, refused };
@@ -40,7 +41,7 @@ bool leads_to_anchor(X509* certificate, const std::vector<ossl::Certificate>& ch
 
 // Whether a key may be archived: it is RSA or EC, not for signatures only, not there yet, its
 // certificate leads to an anchor (at a time when it was valid) or is allowed as foreign, and it is
-// proved to fit the certificate.
+// proved to fit the certificate. A candidate `again` may be there.
 Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool allow_foreign,
                 std::time_t now);
 
@@ -59,7 +60,8 @@ std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std
 bool is_archived(Archive& archive, X509* certificate);
 
 // Encrypts the keys to the agents whose turn it is, and stores them in one transaction. When it
-// returns they are on the disk; what is there already is left as it is.
+// returns they are on the disk; what is there already is left as it is, but for candidates `again`:
+// their rows get another blob and other agents.
 void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
                   const std::vector<UsableAgent>& agents,
                   const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);

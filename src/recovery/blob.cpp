@@ -32,8 +32,9 @@ void add_once(std::vector<ossl::Certificate>& all, ossl::Certificate certificate
   all.push_back(std::move(certificate));
 }
 
-// Two numbers that nobody gives out twice (X.667): the arc of UUIDs.
+// Numbers that nobody gives out twice (X.667): the arc of UUIDs.
 constexpr const char* kChallengeAttribute = "2.25.225990999418679547552971512246255755213";
+constexpr const char* kCompromisedAttribute = "2.25.153059757566666709779829259735637963136";
 
 // The attribute's OCTET STRING from the one signer info.
 std::optional<Bytes> signed_octets(ByteView ber, const char* attribute, std::string_view input) {
@@ -109,7 +110,8 @@ Bytes challenge_envelope(const KeyRow& key, const std::vector<ossl::Certificate>
 
 }  // namespace
 
-MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer) {
+MadeBlob make_blob(Archive& archive, const KeyRow& key, const std::string& compromised,
+                   const FileSigner& signer) {
   const ossl::Certificate user = checked_certificate(archive, key.certificate);
   std::vector<ossl::Certificate> all;
   add_once(all, ossl::share(user.get()));
@@ -130,6 +132,8 @@ MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer
     attributes.push_back(
         {kChallengeAttribute, challenge_envelope(key, agents.known, made.challenge)});
   }
+  if (!compromised.empty())
+    attributes.push_back({kCompromisedAttribute, to_bytes(as_bytes(compromised))});
   cms::Signing signing;
   signing.key = signer.key;
   signing.scheme = ossl::choose_scheme(signer.key->public_key(), "", "");
@@ -166,6 +170,8 @@ RecoveryBlob read_blob(ByteView file, std::string_view input) {
   blob.envelope = read_envelope(content_info_in(read.content, input), input);
   if (const auto challenge = signed_octets(message, kChallengeAttribute, input))
     blob.challenge = read_envelope(*challenge, input);
+  if (const auto reason = signed_octets(message, kCompromisedAttribute, input))
+    blob.compromised = printable(as_text(*reason));
   blob.sha256 = sha256_of(file);
   return blob;
 }

@@ -16,13 +16,15 @@ namespace hsmith::recovery {
 // SignedData over id-data that is the stored ContentInfo, with the user's certificate and chain,
 // the agents' and the officer's certificates; its signed attribute 1.3.6.1.4.1.311.21.16 is the
 // SHA-1 of the user's certificate; another one holds a random number, enveloped to the agents whose
-// certificates the archive has: who writes a receipt (receipt.h) has to know it. DER, verified
-// before it is given out.
+// certificates the archive has: who writes a receipt (receipt.h) has to know it. Where the key is
+// `compromised`, why it is given out all the same ("" where it is not) is a third one. DER,
+// verified before it is given out.
 struct MadeBlob {
   Bytes blob;
   Secret challenge;
 };
-MadeBlob make_blob(Archive& archive, const KeyRow& key, const FileSigner& signer);
+MadeBlob make_blob(Archive& archive, const KeyRow& key, const std::string& compromised,
+                   const FileSigner& signer);
 
 struct RecoveryBlob {
   std::string signer;                     // the subject of who signed it
@@ -31,6 +33,7 @@ struct RecoveryBlob {
   std::vector<ossl::Certificate> others;  // all that came with it
   Envelope envelope;
   std::optional<Envelope> challenge;  // of blobs that hsmith made
+  std::string compromised;            // the officer's reason, where the key is
   Bytes sha256;                       // of the whole blob
 };
 

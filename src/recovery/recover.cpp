@@ -34,7 +34,8 @@ ossl::PKey open_blob(const RecoveryBlob& blob, const cms::Recipient& recipient,
 
 Pfx pfx_of(const RecoveryBlob& blob, ossl::PKey key) {
   Pfx pfx;
-  const std::string name = x509::last_value(X509_get_subject_name(blob.user.get()), "CN");
+  std::string name = x509::last_value(X509_get_subject_name(blob.user.get()), "CN");
+  if (!blob.compromised.empty()) name += " (compromised)";
   pfx.keys.push_back({std::move(key), name});
   for (auto& link : x509::order_chain(blob.user.get(), blob.others))
     pfx.certificates.push_back({std::move(link), pfx.certificates.empty() ? name : ""});

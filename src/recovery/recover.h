@@ -15,7 +15,8 @@ namespace hsmith::recovery {
 ossl::PKey open_blob(const RecoveryBlob& blob, const cms::Recipient& recipient,
                      ossl::RemoteKey& agent, std::string_view input);
 
-// The key with its certificate and the chain, as far as the blob has it, for PKCS#12.
+// The key with its certificate and the chain, as far as the blob has it, for PKCS#12. The name of
+// one that is compromised says so.
 Pfx pfx_of(const RecoveryBlob& blob, ossl::PKey key);
 
 }  // namespace hsmith::recovery

@@ -37,6 +37,7 @@ Json settings_json(const Settings& settings) {
             {"kras_per_key", settings.kras_per_key},
             {"selection", selection_name(settings.selection)},
             {"allow_foreign", settings.allow_foreign},
+            {"role_separation", settings.role_separation},
             {"agents", Json::array()},
             {"officers", Json::array()},
             {"anchors", hashes_json(settings.anchors)},
@@ -58,6 +59,7 @@ Settings settings_of(const Json& json) {
   settings.kras_per_key = json.at("kras_per_key").get<int>();
   settings.selection = selection_named(json.at("selection").get<std::string>());
   settings.allow_foreign = json.at("allow_foreign").get<bool>();
+  settings.role_separation = json.value("role_separation", false);  // older archives lack it
   for (const Json& agent : json.at("agents")) {
     settings.agents.push_back(
         {hash_of(agent.at("certificate")), agent.at("abilities").get<std::vector<std::string>>()});
