@@ -71,7 +71,7 @@ void work(Board& board, std::span<const SigningTask> tasks, const MakeWorker& ma
           const std::function<void(std::size_t)>& take,
           const std::function<void(std::size_t, SigningResult)>& done) {
   SignFile sign;
-  while (!board.token_gone) {
+  while (!board.token_gone && board.next < tasks.size()) {
     if (!sign) sign = make_worker();
     const std::size_t i = board.next++;
     if (i >= tasks.size()) return;

@@ -12,6 +12,20 @@ namespace {
 
 constexpr std::size_t kMost = 1'000'000;
 
+// What is among the objects `after` and was not `before`; both in order.
+std::vector<CK_OBJECT_HANDLE> difference(const std::vector<CK_OBJECT_HANDLE>& after,
+                                         const std::vector<CK_OBJECT_HANDLE>& before) {
+  std::vector<CK_OBJECT_HANDLE> more;
+  std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
+                      std::back_inserter(more));
+  return more;
+}
+
+std::optional<bool> is_token_object(const OpenToken& token, CK_OBJECT_HANDLE handle) {
+  static constexpr std::array<CK_ATTRIBUTE_TYPE, 1> kToken{CKA_TOKEN};
+  return token.session->get(handle, kToken).flag(CKA_TOKEN);
+}
+
 }  // namespace
 
 SessionObjects::SessionObjects(const OpenToken& token)
@@ -21,8 +35,7 @@ SessionObjects::~SessionObjects() { destroy_all(); }
 
 CK_OBJECT_HANDLE SessionObjects::keep(CK_OBJECT_HANDLE handle) {
   made_.push_back(handle);
-  static constexpr std::array<CK_ATTRIBUTE_TYPE, 1> kToken{CKA_TOKEN};
-  if (token_.session->get(handle, kToken).flag(CKA_TOKEN) != true) return handle;
+  if (is_token_object(token_, handle) != true) return handle;
   destroy_all();
   throw Error(Kind::unsupported, "the token makes lasting objects where session objects are asked");
 }
@@ -41,11 +54,14 @@ void SessionObjects::destroy_all() noexcept {
 void SessionObjects::finish() {
   destroy_all();
   destroy_all();
-  const std::vector<CK_OBJECT_HANDLE> after = token_.session->find({}, kMost);
+  std::vector<CK_OBJECT_HANDLE> after = token_.session->find({}, kMost);
+  // An object that was made by a call which failed all the same.
+  for (const CK_OBJECT_HANDLE handle : difference(after, before_)) {
+    if (is_token_object(token_, handle) == false) token_.session->destroy(handle);
+  }
+  if (after != before_) after = token_.session->find({}, kMost);
   if (after == before_) return;
-  std::vector<CK_OBJECT_HANDLE> more;
-  std::set_difference(after.begin(), after.end(), before_.begin(), before_.end(),
-                      std::back_inserter(more));
+  const std::vector<CK_OBJECT_HANDLE> more = difference(after, before_);
   throw Error(Kind::token_failed,
               fmt::format("the token {} has {} objects where it had {}, {} of them new",
                           quoted(token_.info.label), after.size(), before_.size(), more.size()))
