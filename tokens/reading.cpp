@@ -105,20 +105,20 @@ std::span<const CK_ATTRIBUTE_TYPE> attributes_of(CK_OBJECT_CLASS object_class) {
   }
 }
 
-// The attribute without which an object of this kind is no key.
-CK_ATTRIBUTE_TYPE essence_of(const Key& key) {
+// Whether the attribute is there without which an object of this kind is no key.
+bool has_essence(const Key& key, const Attributes& is) {
   const bool is_public = key.object_class == CKO_PUBLIC_KEY;
-  if (key.object_class == CKO_SECRET_KEY) return CKA_KEY_TYPE;
-  if (key.type == CKK_RSA) return CKA_MODULUS;
+  if (key.type == CKK_AES) return key.value_size.value_or(0) > 0;
+  if (key.type == CKK_RSA) return !is.bytes(CKA_MODULUS).empty();
   if (key.type == CKK_EC || key.type == CKK_EC_EDWARDS)
-    return is_public ? CKA_EC_POINT : CKA_EC_PARAMS;
-  return CKA_KEY_TYPE;
+    return !is.bytes(is_public ? CKA_EC_POINT : CKA_EC_PARAMS).empty();
+  return key.type.has_value();
 }
 
 // What a module was writing when its process was killed has neither a name nor what makes it a key.
 // A nameless key that is whole stays one: other programs make such.
 void refuse_half_written(const Key& key, const Attributes& is) {
-  if (!key.label.empty() || !key.id.empty() || !is.bytes(essence_of(key)).empty()) return;
+  if (!key.label.empty() || !key.id.empty() || has_essence(key, is)) return;
   throw Error(Kind::token_failed, "it has neither a label, an id nor a value");
 }
 
