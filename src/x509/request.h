@@ -43,8 +43,8 @@ struct RequestFacts {
   ExtensionFacts extensions;
   std::string key_type;  // "rsa:2048"
   int key_bits = 0;
-  std::string key_sha256;           // of the SubjectPublicKeyInfo, hex
-  std::string signature_algorithm;  // "sha256WithRSAEncryption"
+  std::string key_sha256;               // of the SubjectPublicKeyInfo, hex
+  std::string signature_algorithm;      // "sha256WithRSAEncryption"
   std::vector<std::string> attributes;  // names or dotted OIDs
 };
 // Throws malformed for an extension that cannot be read.
