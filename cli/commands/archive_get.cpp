@@ -85,7 +85,7 @@ std::vector<std::string> outputs_of(const Options& options, const std::vector<Fo
   for (const Found& one : found) certificates.push_back(one.certificate.get());
   std::vector<std::string> outputs = serial_names(certificates);
   for (std::string& output : outputs)
-    output = (std::filesystem::path(options.out_dir) / (output + ".rec")).string();
+    output = (std::filesystem::path(options.out_dir) / fmt::format("{}.rec", output)).string();
   return outputs;
 }
 
