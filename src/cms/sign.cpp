@@ -46,7 +46,7 @@ void check_made(const Bytes& der, const Signing& signing, const ContentDigests& 
   const ContentInfo info = read_content_info(der, kName);
   const SignedData data = read_signed_data(info.content, kName);
   const std::vector<Signature> made =
-      verify_signatures(der, data, digests, {}, WeakDigest::refuse, kName);
+      verify_signatures(der, data, digests, certificates_of(data), {}, WeakDigest::refuse, kName);
   const bool good = made.size() == 1 && made.front().verifies &&
                     data.signers.front().signing_time &&
                     data.signers.front().signing_certificate_v2 &&

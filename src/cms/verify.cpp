@@ -149,6 +149,7 @@ std::vector<ossl::Certificate> certificates_of(const SignedData& data) {
 
 std::vector<Signature> verify_signatures(ByteView ber, const SignedData& data,
                                          const ContentDigests& digests,
+                                         std::span<const ossl::Certificate> own,
                                          std::span<const ossl::Certificate> others,
                                          WeakDigest weak_digest, std::string_view input) {
   const Cms cms = decode(ber, input);
@@ -156,7 +157,6 @@ std::vector<Signature> verify_signatures(ByteView ber, const SignedData& data,
   if (infos == nullptr || sk_CMS_SignerInfo_num(infos) != static_cast<int>(data.signers.size())) {
     throw Error(Kind::malformed, fmt::format("read {}: its signers cannot be told", quoted(input)));
   }
-  const std::vector<ossl::Certificate> own = certificates_of(data);
   std::vector<Signature> signatures;
   for (std::size_t i = 0; i < data.signers.size(); ++i) {
     const SignerInfo& signer = data.signers[i];
@@ -196,8 +196,9 @@ VerifiedMessage verify_message(ByteView ber, const Content* detached,
   } else {
     (*detached)([&](ByteView block) { digests.update(block); });
   }
-  message.signatures = verify_signatures(ber, data, digests, others, weak_digest, input);
   message.certificates = certificates_of(data);
+  message.signatures =
+      verify_signatures(ber, data, digests, message.certificates, others, weak_digest, input);
   return message;
 }
 

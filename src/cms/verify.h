@@ -43,10 +43,12 @@ class ContentDigests {
 };
 
 // Verifies the signatures of a message whose structure read_signed_data() accepted, over the
-// content that `digests` saw. Certificates are looked for in the message, then in `others`. SHA-1
-// proves nothing against who chose the content: its signatures verify only when it is accepted.
+// content that `digests` saw. Certificates are looked for in the message's `own`, then in `others`.
+// SHA-1 proves nothing against who chose the content: its signatures verify only when it is
+// accepted.
 std::vector<Signature> verify_signatures(ByteView ber, const SignedData& data,
                                          const ContentDigests& digests,
+                                         std::span<const ossl::Certificate> own,
                                          std::span<const ossl::Certificate> others,
                                          WeakDigest weak_digest, std::string_view input);
 

@@ -36,21 +36,31 @@ void add_once(std::vector<ossl::Certificate>& all, ossl::Certificate certificate
 constexpr const char* kChallengeAttribute = "2.25.225990999418679547552971512246255755213";
 constexpr const char* kCompromisedAttribute = "2.25.153059757566666709779829259735637963136";
 
-// The attribute's OCTET STRING from the one signer info.
-std::optional<Bytes> signed_octets(ByteView ber, const char* attribute, std::string_view input) {
-  const cms::Cms message = cms::decode(ber, input);
-  STACK_OF(CMS_SignerInfo)* signers = CMS_get0_SignerInfos(message.get());
+// What the one signer says beside the content, each an OCTET STRING.
+struct Attributes {
+  std::optional<Bytes> certificate_hash;
+  std::optional<Bytes> challenge;
+  std::optional<Bytes> compromised;
+};
+
+std::optional<Bytes> signed_octets(CMS_SignerInfo* signer, const char* attribute) {
   const ossl::Asn1Object oid(OBJ_txt2obj(attribute, 1));
-  const auto* value = static_cast<const ASN1_OCTET_STRING*>(CMS_signed_get0_data_by_OBJ(
-      sk_CMS_SignerInfo_value(signers, 0), oid.get(), -3, V_ASN1_OCTET_STRING));
+  const auto* value = static_cast<const ASN1_OCTET_STRING*>(
+      CMS_signed_get0_data_by_OBJ(signer, oid.get(), -3, V_ASN1_OCTET_STRING));
   ossl::clear_errors();
   if (value == nullptr) return std::nullopt;
   return to_bytes(
       {ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))});
 }
 
-Bytes certificate_hash(ByteView ber, std::string_view input) {
-  if (auto hash = signed_octets(ber, kCertificateHash, input)) return std::move(*hash);
+// Decoding reads every certificate's key, and takes longer than all else: once for all of them.
+Attributes attributes_of(ByteView ber, std::string_view input) {
+  const cms::Cms message = cms::decode(ber, input);
+  CMS_SignerInfo* signer = sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(message.get()), 0);
+  Attributes attributes{signed_octets(signer, kCertificateHash),
+                        signed_octets(signer, kChallengeAttribute),
+                        signed_octets(signer, kCompromisedAttribute)};
+  if (attributes.certificate_hash) return attributes;
   throw Error(Kind::malformed,
               fmt::format("read {}: it is no recovery blob: the signed attribute {} is missing",
                           quoted(input), kCertificateHash));
@@ -153,12 +163,13 @@ RecoveryBlob read_blob(ByteView file, std::string_view input) {
   const std::optional<Bytes> rewritten = as_cms(file, input);
   const ByteView message = rewritten ? ByteView(*rewritten) : file;
   SignedFile read = read_signed_file(message, input);
-  const Bytes hash = certificate_hash(message, input);
+  const Attributes attributes = attributes_of(message, input);
   RecoveryBlob blob;
   blob.signer = read.signer;
   blob.signer_certificate = std::move(read.certificate);
   for (const auto& certificate : read.certificates) {
-    if (equal(sha1_of(certificate.get()), hash)) blob.user = ossl::share(certificate.get());
+    if (equal(sha1_of(certificate.get()), *attributes.certificate_hash))
+      blob.user = ossl::share(certificate.get());
   }
   blob.others = std::move(read.certificates);
   if (!blob.user) {
@@ -168,10 +179,8 @@ RecoveryBlob read_blob(ByteView file, std::string_view input) {
   }
   if (rewritten) read.content = cms::der(cms::kSequence, {read.content});
   blob.envelope = read_envelope(content_info_in(read.content, input), input);
-  if (const auto challenge = signed_octets(message, kChallengeAttribute, input))
-    blob.challenge = read_envelope(*challenge, input);
-  if (const auto reason = signed_octets(message, kCompromisedAttribute, input))
-    blob.compromised = printable(as_text(*reason));
+  if (attributes.challenge) blob.challenge = read_envelope(*attributes.challenge, input);
+  if (attributes.compromised) blob.compromised = printable(as_text(*attributes.compromised));
   blob.sha256 = sha256_of(file);
   return blob;
 }
