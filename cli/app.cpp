@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cli/archive_access.h"
 #include "cli/commands.h"
 #include "cli/crash.h"
 #include "cli/declarations.h"
@@ -221,6 +222,18 @@ void load_settings(Context& context) {
                   context.environment);
 }
 
+// What is refused is on record as what is done.
+Outcome run_command(Context& context) {
+  try {
+    Outcome outcome = context.run();
+    for (const Error& failure : outcome.failures) record_refusal(context, failure);
+    return outcome;
+  } catch (const Error& error) {
+    if (!context.announced) record_refusal(context, error);
+    throw;
+  }
+}
+
 // What the arguments ask for; the exit status.
 int run(int all, char** argv, Context& context) {
   CLI::App app("Keys that live on PKCS#11 devices and never leave them", "hsmith");
@@ -255,7 +268,7 @@ int run(int all, char** argv, Context& context) {
   }
   load_settings(context);
   if (context.command != "sandbox") prepare_for_crashes(context);
-  const Outcome outcome = context.run();
+  const Outcome outcome = run_command(context);
   stop_reporting_crashes();
   print_outcome(context, outcome);
   forget_finished_runs();

@@ -1,5 +1,6 @@
 #include "cli/archive_access.h"
 
+#include <algorithm>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -155,6 +156,7 @@ void in_audit(Context& context, const std::string& archive, const Json& facts,
     record(context, std::move(fields), audit::Flush::yes);
   };
   entry({{"event", "begin"}});
+  context.announced = true;
   try {
     work();
   } catch (const Error& error) {
@@ -167,6 +169,33 @@ void in_audit(Context& context, const std::string& archive, const Json& facts,
   or_done_anyway(context.command + " is not on record as done", [&] {
     entry({{"event", "done"}});
   });
+}
+
+void record_refusal(Context& context, const Error& error) {
+  static constexpr std::string_view kCommands[] = {"archive get",
+                                                   "archive add",
+                                                   "archive submit",
+                                                   "archive rekey export",
+                                                   "archive rekey apply",
+                                                   "archive officer add",
+                                                   "archive set",
+                                                   "archive officer remove",
+                                                   "kra add",
+                                                   "kra remove",
+                                                   "recover"};
+  const bool counts = std::find(std::begin(kCommands), std::end(kCommands), context.command) !=
+                          std::end(kCommands) &&
+                      error.kind() != Kind::usage && !context.options.plan;
+  if (!counts) return;
+  Json entry{{"event", "refused"},
+             {"error", info(error.kind()).name},
+             {"message", json_text(error.what())}};
+  if (const auto event = windows_event(context.command)) entry["windows_event"] = *event;
+  try {
+    record(context, std::move(entry), audit::Flush::no);
+  } catch (const Error& lack) {  // refused it is all the same
+    context.warn(fmt::format("the refusal is not on record: {}", lack.what()));
+  }
 }
 
 void change_settings(Context& context, const ArchiveOptions& options, recovery::Archive& archive,

@@ -59,6 +59,10 @@ recovery::Trust trust_of(const Context& context, recovery::Archive& archive);
 void in_audit(Context& context, const std::string& archive, const Json& facts,
               const std::function<void()>& work);
 
+// Puts an attempt at the archive or at an archived key that failed before anything was announced on
+// record: who asked is as important as who got. For other commands it does nothing.
+void record_refusal(Context& context, const Error& error);
+
 // Changes settings: sealed, committed, read again.
 void change_settings(Context& context, const ArchiveOptions& options, recovery::Archive& archive,
                      recovery::ArchiveChange change, const Json& facts);

@@ -22,6 +22,7 @@ void record(const Context& context, Json fields, audit::Flush flush) {
 Undertaking::Undertaking(Context& context, const pkcs11::TokenInfo& token, Json facts)
     : context_(context), intent_{context.command, token.serial, token.label, std::move(facts)} {
   close({{"event", "begin"}});
+  context.announced = true;
   entry_ = journal::begin(context.environment.state_folder, intent_);
 }
 

@@ -61,6 +61,7 @@ struct Context {
   Environment environment;
   Config config;
   std::vector<std::string> warnings;
+  bool announced = false;             // the audit log says that the command's change begins
   std::string command;                // "key generate"
   std::vector<std::string> trailing;  // sandbox's COMMAND, with its arguments
   std::function<Outcome()> run;       // set by the command that was chosen
