@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kMostBags = 10'000;
 constexpr int kDeepestBag = 8;
-constexpr std::string_view kPbmac1 = "1.2.840.113549.1.5.14";
+constexpr std::string_view kPbmac1 = "PBMAC1";  // RFC 9579, as OpenSSL calls it
 
 void free_safes(STACK_OF(PKCS7) * safes) { sk_PKCS7_pop_free(safes, PKCS7_free); }
 void free_bags(STACK_OF(PKCS12_SAFEBAG) * bags) {
