@@ -38,14 +38,15 @@ void check_origin(const Context& context, const RekeyAnswerFile& read, const std
       .hint("apply it with the state folder from which it was exported, or export again");
 }
 
-void check_export(const recovery::Archive& archive, const RekeyAnswerFile& read,
-                  const std::string& file) {
+// The officer who exported.
+const recovery::Officer& check_export(const recovery::Archive& archive, const RekeyAnswerFile& read,
+                                      const std::string& file) {
   const X509* signer = read.exported_file.certificate.get();
   if (signer == nullptr)
     throw Error(Kind::malformed,
                 fmt::format("apply {}: the officer's certificate is missing", quoted(file)));
-  officer_of(archive, read.exported_file.certificate.get());
-  if (read.exported.archive == archive.settings.id) return;
+  const recovery::Officer& officer = officer_of(archive, read.exported_file.certificate.get());
+  if (read.exported.archive == archive.settings.id) return officer;
   throw Error(Kind::mismatch,
               fmt::format("apply {}: it was exported from another archive", quoted(file)));
 }
@@ -70,7 +71,7 @@ std::vector<recovery::UsableAgent> named_agents(Context& context, recovery::Arch
 Outcome run(const Options& options, Context& context) {
   const RekeyAnswerFile read = read_rekey_answer_file(options.file);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
-  check_export(archive, read, options.file);
+  const recovery::Officer& officer = check_export(archive, read, options.file);
   check_origin(context, read, options.file);
   const auto to = named_agents(context, archive, read.answer);
   if (context.options.plan) {
@@ -87,8 +88,10 @@ Outcome run(const Options& options, Context& context) {
             {"from", x509::certificate_sha256(read.exported.from.get())},
             {"to", agents}},
            [&] {
-             applied = recovery::apply_rekey(archive, read.exported, read.answer, to, seal.key,
-                                             std::time(nullptr));
+             applied = recovery::apply_rekey(
+                 archive, read.exported, read.answer, to,
+                 [&](X509* user) { return may_export(officer, user); }, seal.key,
+                 std::time(nullptr));
            });
   remember_archive(context, archive);
   Outcome outcome;

@@ -200,6 +200,7 @@ namespace {
 struct Apply {
   Archive& archive;
   const std::vector<UsableAgent>& to;
+  const std::function<bool(X509* certificate)>& may_export;
   Application application;
 };
 
@@ -225,6 +226,8 @@ Bytes info_of(const UsableAgent& agent, const EncryptedKey& key) {
 std::optional<KeyRow> row_with(Apply& apply, const ExportedKey& exported,
                                const std::vector<const WrappedKey*>& wrapped) {
   KeyRow row = checked_key(apply.archive, exported.id);
+  if (!apply.may_export(checked_certificate(apply.archive, row.certificate).get()))
+    throw Error(Kind::refused, "it is none of those that the officer of the export may give out");
   const std::string name = fmt::format("key {} of the archive", row.id);
   if (!equal(content_hash(read_envelope(row.blob, name)), exported.content))
     throw Error(Kind::mismatch, "its blob is not the one that was exported");
@@ -247,19 +250,13 @@ std::optional<KeyRow> row_with(Apply& apply, const ExportedKey& exported,
   return row;
 }
 
-void check_stored(Archive& archive, const KeyRow& wanted) {
-  const KeyRow found = checked_key(archive, wanted.id);
-  if (found.blob == wanted.blob && found.agents == wanted.agents) return;
-  throw Error(Kind::internal,
-              fmt::format("read key {} of the archive: it is not what was written", wanted.id));
-}
-
 }  // namespace
 
 Application apply_rekey(Archive& archive, const RekeyExport& exported, const RekeyAnswer& answer,
                         const std::vector<UsableAgent>& to,
+                        const std::function<bool(X509* certificate)>& may_export,
                         const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now) {
-  Apply apply{archive, to, {}};
+  Apply apply{archive, to, may_export, {}};
   std::map<std::int64_t, std::vector<const WrappedKey*>> wrapped;
   for (const WrappedKey& key : answer.keys) wrapped[key.id].push_back(&key);
   auto at = exported.keys.begin();
@@ -280,10 +277,8 @@ Application apply_rekey(Archive& archive, const RekeyExport& exported, const Rek
       wrapped.erase(its);
     }
     if (what.rewrapped.empty()) continue;
-    const std::vector<KeyRow> rows = what.rewrapped;
+    apply.application.keys += what.rewrapped.size();
     commit_change(archive, *change, std::move(what), seal_key, now);
-    for (const KeyRow& row : rows) check_stored(archive, row);
-    apply.application.keys += rows.size();
   }
   for (const auto& [id, keys] : wrapped)
     apply.application.failures.push_back({id, "it was not exported, or is there twice"});

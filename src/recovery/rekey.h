@@ -56,10 +56,12 @@ struct Application {
 };
 // Puts the answer into the archive, in transactions of some hundred keys: only to agents of the
 // archive that are valid now, only by an ability that they have, only where the blob has the
-// content that was exported. Old recipients stay. Whether a wrapped key is the right one nobody
-// can tell without the new agent's card.
+// content that was exported, and only keys that the officer of the export may give out: who
+// signed it may have written it by hand. Old recipients stay. Whether a wrapped key is the right
+// one nobody can tell without the new agent's card.
 Application apply_rekey(Archive& archive, const RekeyExport& exported, const RekeyAnswer& answer,
                         const std::vector<UsableAgent>& to,
+                        const std::function<bool(X509* certificate)>& may_export,
                         const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);
 
 }  // namespace hsmith::recovery
