@@ -35,11 +35,10 @@ ossl::Certificate archived_certificate(const journal::Entry& entry, Context& con
   ArchiveOptions where;
   where.url = fact(entry, "archive");
   recovery::Archive archive = open_archive(context, where, recovery::StoreMode::read);
-  const auto ids = archive.store->find("thumbprint", sha256, 1);
-  if (ids.empty()) return nullptr;
-  const recovery::KeyRow row = recovery::checked_key(archive, ids.front());
-  if (hex(row.certificate) != sha256) return nullptr;
-  return recovery::checked_certificate(archive, row.certificate);
+  const auto hash = parse_hex(sha256);
+  const auto there = hash ? recovery::archived_key(archive, *hash) : recovery::Archived{};
+  if (!there.row) return nullptr;
+  return recovery::checked_certificate(archive, there.row->certificate);
 }
 
 ca::Issued record_archived(const journal::Entry& entry, X509* certificate,

@@ -93,11 +93,10 @@ void record_issue(Database& store, const ca::Issued& issued) {
 
 // The agents that can open it, from the row as it stands in the archive now.
 std::vector<std::string> agents_of(recovery::Archive& archive, const ca::Issued& issued) {
-  const auto ids = archive.store->find("thumbprint", sha256_hex(issued.certificate), 2);
-  if (ids.size() != 1) throw Error(Kind::mismatch, "read the archived key again: it is not there");
+  const auto there = recovery::archived_key(archive, recovery::sha256_of(issued.certificate));
+  if (!there.row) throw Error(Kind::mismatch, "read the archived key again: it is not there");
   std::vector<std::string> agents;
-  for (const auto& agent :
-       recovery::checked_certificates(archive, recovery::checked_key(archive, ids.front()).agents))
+  for (const auto& agent : recovery::checked_certificates(archive, there.row->agents))
     agents.push_back(x509::certificate_facts(agent.get()).subject);
   return agents;
 }

@@ -175,7 +175,11 @@ void take(Run& run, const std::string& file, recovery::Candidate candidate) {
   X509* certificate = candidate.certificate.get();
   ++run.counters.with_keys;
   run.counters.users.insert(x509::certificate_facts(certificate).subject);
-  candidate.again = run.options.overwrite && recovery::is_archived(run.archive, certificate);
+  if (run.options.overwrite) {
+    const auto there = recovery::archived_key(
+        run.archive, recovery::sha256_of(x509::certificate_der(certificate)));
+    candidate.again = there.row || there.damaged;
+  }
   const auto judgement = is_in_batch(run, certificate)
                              ? recovery::Judgement{Fate::already, "it is in another file too"}
                              : recovery::judge(run.archive, run.trust, candidate,

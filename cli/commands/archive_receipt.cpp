@@ -1,4 +1,5 @@
 // hsmith archive receipt: an agent's receipt, verified and entered into the audit log.
+#include <algorithm>
 #include <fmt/format.h>
 #include <set>
 
@@ -21,13 +22,10 @@ struct Options {
 
 // True when the agent is one of those that can open the key.
 bool can_open(recovery::Archive& archive, const recovery::ReceiptEntry& entry, ByteView agent) {
-  for (const std::int64_t id : archive.store->find("thumbprint", hex(entry.certificate), 2)) {
-    const recovery::KeyRow row = recovery::checked_key(archive, id);
-    for (const Bytes& its : row.agents) {
-      if (equal(its, agent)) return true;
-    }
-  }
-  return false;
+  const auto there = recovery::archived_key(archive, entry.certificate);
+  if (!there.row) return false;
+  return std::any_of(there.row->agents.begin(), there.row->agents.end(),
+                     [&](const Bytes& its) { return equal(its, agent); });
 }
 
 // "the agent's signature", "the blob's challenge"; "" when nothing proves it.

@@ -68,11 +68,18 @@ Outcome run(const Options& options, Context& context) {
            [&] { restore(*backup.store, place); });
   remember_archive(context, backup);
   recovery::Archive again = open_archive(context, options.archive, recovery::StoreMode::read);
+  recovery::ArchiveCounts restored;
+  const auto problems = recovery::verify_archive(again, restored);
+  if (!problems.empty()) {
+    throw Error(Kind::io, fmt::format("restore {}: it is there, and does not verify: {}",
+                                      printable(again.store->name()), problems.front()));
+  }
   Outcome outcome;
-  outcome.data = {
-      {"archive", json_text(again.store->name())}, {"seals", counts.seals}, {"keys", counts.keys}};
+  outcome.data = {{"archive", json_text(again.store->name())},
+                  {"seals", restored.seals},
+                  {"keys", restored.keys}};
   outcome.text =
-      fmt::format("{}: {} keys, verified\n", printable(again.store->name()), counts.keys);
+      fmt::format("{}: {} keys, verified\n", printable(again.store->name()), restored.keys);
   return outcome;
 }
 

@@ -1,5 +1,6 @@
 #include "src/recovery/archive.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -92,31 +93,93 @@ std::vector<Term> key_terms(Archive& archive, const ArchiveChange& what,
   return terms_of(certificate.get());
 }
 
+// Numbers beyond this are nobody's but an editor's, and could not be counted on from.
+constexpr std::int64_t kMostKeys = std::int64_t{1} << 53;
+
+void give_numbers(std::vector<KeyRow>& keys, std::int64_t first) {
+  if (first < 1 || first > kMostKeys - static_cast<std::int64_t>(keys.size()))
+    throw Error(Kind::malformed, "change the archive: its last key has an impossible number")
+        .hint("look at all of it with: hsmith archive verify");
+  for (KeyRow& key : keys) key.id = first++;
+}
+
+// What was committed, as it is there now.
+class Committed {
+ public:
+  explicit Committed(Archive& archive) : archive_(archive) {}
+
+  void seal(const SealRow& wanted) {
+    const auto found = archive_.store->seal(wanted.number);
+    expect(found && found->content == wanted.content && found->signature == wanted.signature,
+           fmt::format("seal {}", wanted.number));
+  }
+  void object(ByteView sha256, ByteView wanted) {
+    const auto found = archive_.store->object(sha256);
+    expect(found && equal(*found, wanted), "certificate " + hex(sha256));
+  }
+  void key(const KeyRow& wanted) {
+    expect(archive_.store->key(wanted.id) == wanted, fmt::format("key {}", wanted.id));
+  }
+  void terms(std::int64_t id, std::vector<Term> wanted) {
+    std::vector<Term> found = archive_.store->terms(id);
+    std::sort(found.begin(), found.end());
+    std::sort(wanted.begin(), wanted.end());
+    expect(found == wanted, fmt::format("what key {} is found by", id));
+  }
+
+ private:
+  void expect(bool same, const std::string& what) {
+    if (same) return;
+    throw Error(Kind::io,
+                fmt::format("change the archive {}: {} was committed, and is not there as "
+                            "it was written",
+                            quoted(archive_.store->name()), what))
+        .hint("look at all of it with: hsmith archive verify");
+  }
+
+  Archive& archive_;
+};
+
 }  // namespace
 
 void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
                    const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now) {
   catch_up(archive);
   const std::int64_t number = archive.last_seal + 1;
-  std::int64_t id = change.next_key();
-  for (KeyRow& key : what.keys) {
-    key.id = id++;
-    key.seal = number;
-    key.time = now;
+  give_numbers(what.keys, change.next_key());
+  for (auto* rows : {&what.keys, &what.restored}) {
+    for (KeyRow& key : *rows) key.time = now;
   }
-  for (KeyRow& key : what.rewrapped) key.seal = number;
+  for (auto* rows : {&what.keys, &what.rewrapped, &what.restored}) {
+    for (KeyRow& key : *rows) key.seal = number;
+  }
   const SealRow seal = make_seal(archive, what, *seal_key, now);
   const auto objects = by_hash(what.objects);
   for (const auto& [sha256, object] : objects) change.add_object(sha256, object);
   change.add_seal(seal);
-  for (const KeyRow& key : what.keys) change.add_key(key, key_terms(archive, what, objects, key));
+  for (const KeyRow& key : what.restored) change.remove_key(key.id);
+  std::map<std::int64_t, std::vector<Term>> terms;
+  for (const auto* rows : {&what.keys, &what.restored}) {
+    for (const KeyRow& key : *rows) {
+      const auto& its = terms[key.id] = key_terms(archive, what, objects, key);
+      change.add_key(key, its);
+    }
+  }
   for (const KeyRow& key : what.rewrapped) change.replace_key(key);
   change.commit();
   archive.last_seal = number;
   archive.last_hash = hex(sha256_of(seal.content));
-  if (!what.settings) return;
-  archive.settings = *what.settings;
-  archive.settings_seal = number;
+  if (what.settings) {
+    archive.settings = *what.settings;
+    archive.settings_seal = number;
+  }
+  Committed committed(archive);
+  committed.seal(seal);
+  for (const auto& [sha256, object] : objects) committed.object(sha256, object);
+  for (const auto* rows : {&what.keys, &what.rewrapped, &what.restored}) {
+    for (const KeyRow& key : *rows) committed.key(key);
+  }
+  for (auto& [id, its] : terms) committed.terms(id, std::move(its));
 }
 
 KeyRow checked_key(Archive& archive, std::int64_t id) {
@@ -127,11 +190,37 @@ KeyRow checked_key(Archive& archive, std::int64_t id) {
   if (!row) throw Error(Kind::mismatch, doing + ": its seal is missing");
   const Seal seal = checked_seal(archive, *row);
   const auto sealed = seal.keys.find(id);
-  if (sealed == seal.keys.end() || sealed->second != fingerprint(*key)) {
+  if (sealed == seal.keys.end() || sealed->second.fingerprint != fingerprint(*key)) {
     throw Error(Kind::mismatch, doing + ": it is not what was sealed")
         .hint("look at all of it with: hsmith archive verify");
   }
   return *key;
+}
+
+Archived archived_key(Archive& archive, ByteView certificate) {
+  constexpr std::size_t kMostHits = 1000;
+  Archived found;
+  for (const std::int64_t id : archive.store->find("thumbprint", hex(certificate), kMostHits)) {
+    try {
+      KeyRow row = checked_key(archive, id);
+      if (!equal(row.certificate, certificate)) continue;
+      return {std::move(row), false};
+    } catch (const Error& error) {
+      if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
+      found.damaged = true;
+    }
+  }
+  return found;
+}
+
+std::optional<std::int64_t> sealed_number(Archive& archive, ByteView certificate) {
+  std::optional<std::int64_t> number;
+  archive.store->each_seal([&](const SealRow& row) {
+    for (const auto& [id, sealed] : checked_seal(archive, row).keys) {
+      if (equal(sealed.certificate, certificate)) number = id;
+    }
+  });
+  return number;
 }
 
 Bytes checked_object(Archive& archive, ByteView sha256) {

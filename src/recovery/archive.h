@@ -67,18 +67,31 @@ struct ArchiveChange {
   std::optional<Settings> settings;
   std::vector<KeyRow> keys;       // new ones: ids, seal and time are given here
   std::vector<KeyRow> rewrapped;  // other blobs for keys that are there
+  std::vector<KeyRow> restored;   // whole rows in the place of damaged ones, under their numbers
   // By certificate, what its key is found by; the others' certificates are read once more.
   std::map<Bytes, std::vector<Term>> terms;
 };
 
-// Signs the change with the seal key and commits it in `change`, the transaction in which cursors
-// were taken. The archive is what it became. Throws busy when another process changed the
-// settings since it was opened, and what the key throws.
+// Signs the change with the seal key, commits it in `change`, the transaction in which cursors
+// were taken, and reads all of it again. The archive is what it became. Throws busy when another
+// process changed the settings since it was opened, io when what was committed is not what is
+// there, and what the key throws.
 void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
                    const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);
 
 // Reads a row again and holds it against its seal: throws mismatch when it was edited.
 KeyRow checked_key(Archive& archive, std::int64_t id);
+
+// Where the key of a certificate stands in the archive.
+struct Archived {
+  std::optional<KeyRow> row;  // as it was sealed
+  bool damaged = false;  // no such row, but one that may have been it and is not what was sealed
+};
+// By the SHA-256 of the certificate. What a search term says is not believed: rows of other
+// certificates that it leads to are passed over.
+Archived archived_key(Archive& archive, ByteView certificate);
+// The number under which a certificate's key was sealed, from all seals; nullopt when none says it.
+std::optional<std::int64_t> sealed_number(Archive& archive, ByteView certificate);
 // The object of this hash; throws mismatch when it is missing or another one.
 Bytes checked_object(Archive& archive, ByteView sha256);
 ossl::Certificate checked_certificate(Archive& archive, ByteView sha256);

@@ -26,7 +26,7 @@ void note_objects(Expected& expected, const Settings& settings) {
 void read_seal_row(Archive& archive, const SealRow& row, const std::string& previous,
                    Expected& expected) {
   const Seal seal = checked_seal(archive, row);
-  for (const auto& [id, sha256] : seal.keys) expected.keys[id] = {row.number, sha256};
+  for (const auto& [id, sealed] : seal.keys) expected.keys[id] = {row.number, sealed.fingerprint};
   if (seal.settings) note_objects(expected, *seal.settings);
   if (seal.previous != previous) {
     throw Error(Kind::mismatch,

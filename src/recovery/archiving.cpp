@@ -76,13 +76,15 @@ bool leads_to_anchor(X509* certificate, const std::vector<ossl::Certificate>& ch
   return x509::verify_path(certificate, chain, trust.anchors, options).ok;
 }
 
-std::optional<std::int64_t> archived_as(Archive& archive, X509* certificate) {
-  const auto ids = archive.store->find("thumbprint", x509::certificate_sha256(certificate), 1);
-  return ids.empty() ? std::nullopt : std::optional(ids.front());
-}
-
 bool is_archived(Archive& archive, X509* certificate) {
-  return archived_as(archive, certificate).has_value();
+  const Archived there = archived_key(archive, sha256_of(x509::certificate_der(certificate)));
+  if (there.damaged) {
+    throw Error(Kind::mismatch,
+                fmt::format("look for the key of {} in the archive: its row is not what was sealed",
+                            x509::certificate_facts(certificate).subject))
+        .hint("look at all of it with: hsmith archive verify");
+  }
+  return there.row.has_value();
 }
 
 Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool allow_foreign,
@@ -94,8 +96,14 @@ Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool
   if (is_for_signatures_only(certificate))
     return {Fate::signature_only,
             "its certificate is for signatures only, and such keys are never archived"};
-  if (!candidate.again && is_archived(archive, certificate))
-    return {Fate::already, "it is in the archive already"};
+  if (!candidate.again) {
+    const Archived there = archived_key(archive, sha256_of(x509::certificate_der(certificate)));
+    if (there.row) return {Fate::already, "it is in the archive already"};
+    if (there.damaged)
+      return {Fate::refused,
+              "it was archived, and its row is no longer what was sealed; --overwrite archives it "
+              "anew"};
+  }
   candidate.foreign = !leads_to_anchor(certificate, candidate.chain, trust, now);
   if (candidate.foreign && (!allow_foreign || !archive.settings.allow_foreign)) {
     return {Fate::foreign,
@@ -132,25 +140,28 @@ void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
   const auto change = archive.store->change();
   ArchiveChange what;
   for (const Candidate& candidate : keys) {
+    Bytes der = x509::certificate_der(candidate.certificate.get());
     // Another process may have been first.
-    const auto there = archived_as(archive, candidate.certificate.get());
-    if (there && !candidate.again) continue;
+    Archived there = archived_key(archive, sha256_of(der));
+    if (there.row && !candidate.again) continue;
     const std::int64_t cursor = change->take_cursor(cursor_step(selection, per_key));
     KeyRow row =
         row_of(candidate, agents, select_agents(selection, agents.size(), per_key, cursor));
-    if (there) {
-      what.rewrapped.push_back(checked_key(archive, *there));
-      what.rewrapped.back().blob = std::move(row.blob);
-      what.rewrapped.back().agents = std::move(row.agents);
+    what.objects.push_back(std::move(der));
+    if (there.row) {
+      there.row->blob = std::move(row.blob);
+      there.row->agents = std::move(row.agents);
+      what.rewrapped.push_back(std::move(*there.row));
       continue;
     }
-    what.keys.push_back(std::move(row));
-    what.terms.emplace(what.keys.back().certificate, terms_of(candidate.certificate.get()));
-    what.objects.push_back(x509::certificate_der(candidate.certificate.get()));
+    what.terms.emplace(row.certificate, terms_of(candidate.certificate.get()));
+    const auto number = there.damaged ? sealed_number(archive, row.certificate) : std::nullopt;
+    row.id = number.value_or(0);
+    (number ? what.restored : what.keys).push_back(std::move(row));
     for (const auto& link : candidate.chain)
       what.objects.push_back(x509::certificate_der(link.get()));
   }
-  if (what.keys.empty() && what.rewrapped.empty()) return;
+  if (what.keys.empty() && what.rewrapped.empty() && what.restored.empty()) return;
   commit_change(archive, *change, std::move(what), seal_key, now);
 }
 

@@ -19,7 +19,8 @@ struct Candidate {
   ossl::Certificate certificate;
   std::vector<ossl::Certificate> chain;  // issuers that came with it
   bool foreign = false;                  // set by judge()
-  bool again = false;  // where it is archived already, encrypt it anew, to the agents of now
+  bool again = false;  // where it is archived already, encrypt it anew, to the agents of now, and
+                       // put a whole row in the place of a damaged one
 };
 
 enum class Fate { fit, already, signature_only, foreign, refused };
@@ -56,12 +57,13 @@ struct UsableAgent {
 // the code that Windows has for it.
 std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std::time_t now);
 
-// True when the key of this certificate is in the archive.
+// True when the key of this certificate is in the archive; throws mismatch when its row may be
+// there and is not what was sealed.
 bool is_archived(Archive& archive, X509* certificate);
 
 // Encrypts the keys to the agents whose turn it is, and stores them in one transaction. When it
 // returns they are on the disk; what is there already is left as it is, but for candidates `again`:
-// their rows get another blob and other agents.
+// their rows get another blob and other agents, or are written whole where they were damaged.
 void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
                   const std::vector<UsableAgent>& agents,
                   const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);

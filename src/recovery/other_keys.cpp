@@ -1,5 +1,6 @@
 #include "src/recovery/other_keys.h"
 
+#include "src/base/error.h"
 #include "src/x509/certificate.h"
 #include "src/x509/public_key.h"
 
@@ -27,14 +28,25 @@ bool is_valid_at(X509* certificate, std::time_t now) {
   return facts.not_before <= now && now <= facts.not_after;
 }
 
+// The certificate of a key; null where the row or the certificate is damaged: that is for
+// archive verify, and no reason to refuse another key.
+ossl::Certificate undamaged(Archive& archive, std::int64_t id) {
+  try {
+    return checked_certificate(archive, checked_key(archive, id).certificate);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 ossl::Certificate other_valid_key(Archive& archive, X509* certificate, std::time_t now) {
   const auto name = name_term(certificate);
   if (!name || !is_valid_at(certificate, now)) return nullptr;
   for (const std::int64_t id : archive.store->find(name->kind, name->value, 20)) {
-    auto there = checked_certificate(archive, checked_key(archive, id).certificate);
-    if (is_valid_at(there.get(), now) && for_the_same(there.get(), certificate) &&
+    auto there = undamaged(archive, id);
+    if (there && is_valid_at(there.get(), now) && for_the_same(there.get(), certificate) &&
         !ossl::same_public_key(x509::public_key_of(there.get()), x509::public_key_of(certificate)))
       return there;
   }

@@ -78,6 +78,14 @@ Bytes to_sign(const ossl::Scheme& scheme, ByteView content) {
   return scheme.digest != nullptr ? ossl::digest(*scheme.digest, content) : to_bytes(content);
 }
 
+void read_keys(const Json& json, std::map<std::int64_t, SealedKey>& keys) {
+  for (const Json& key : json) {
+    SealedKey sealed{key.at("sha256").get<std::string>(), {}};
+    if (key.contains("certificate")) sealed.certificate = hash_of(key.at("certificate"));
+    keys.emplace(key.at("id").get<std::int64_t>(), std::move(sealed));
+  }
+}
+
 Seal read_seal(const Json& json) {
   Seal seal;
   seal.number = json.at("number").get<std::int64_t>();
@@ -85,18 +93,17 @@ Seal read_seal(const Json& json) {
   seal.time = json.at("time").get<std::time_t>();
   seal.settings_seal = json.at("settings_seal").get<std::int64_t>();
   if (json.contains("settings")) seal.settings = settings_of(json.at("settings"));
-  for (const Json& key : json.at("keys"))
-    seal.keys.emplace(key.at("id").get<std::int64_t>(), key.at("sha256").get<std::string>());
+  read_keys(json.at("keys"), seal.keys);
   seal.new_keys = seal.keys.size();
-  for (const Json& key : json.at("rewrapped"))
-    seal.keys.emplace(key.at("id").get<std::int64_t>(), key.at("sha256").get<std::string>());
+  read_keys(json.at("rewrapped"), seal.keys);
   return seal;
 }
 
-Json keys_json(const std::vector<KeyRow>& keys) {
-  Json json = Json::array();
-  for (const KeyRow& key : keys) json.push_back({{"id", key.id}, {"sha256", fingerprint(key)}});
-  return json;
+void add_keys(Json& json, const std::vector<KeyRow>& keys) {
+  for (const KeyRow& key : keys) {
+    json.push_back(
+        {{"id", key.id}, {"sha256", fingerprint(key)}, {"certificate", hex(key.certificate)}});
+  }
 }
 
 }  // namespace
@@ -152,8 +159,10 @@ SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::Rem
             {"time", now},
             {"settings_seal", change.settings ? number : archive.settings_seal}};
   if (change.settings) json["settings"] = settings_json(*change.settings);
-  json["keys"] = keys_json(change.keys);
-  json["rewrapped"] = keys_json(change.rewrapped);
+  json["keys"] = json["rewrapped"] = Json::array();
+  add_keys(json["keys"], change.keys);
+  add_keys(json["rewrapped"], change.rewrapped);
+  add_keys(json["rewrapped"], change.restored);
   const std::string content = json.dump();
   EVP_PKEY* pinned = x509::public_key_of(archive.seal_certificate.get());
   const ossl::Scheme scheme = ossl::choose_scheme(pinned, "", "");

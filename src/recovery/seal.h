@@ -8,13 +8,19 @@
 
 namespace hsmith::recovery {
 
+// What a seal says of a row.
+struct SealedKey {
+  std::string fingerprint;
+  Bytes certificate;  // whose key it is; the first archives' seals do not say it
+};
+
 struct Seal {
   std::int64_t number = 0;
   std::string previous;  // SHA-256 of the content of the seal before, hex; "" for the first
   std::time_t time = 0;
   std::int64_t settings_seal = 0;  // the newest seal that has settings, perhaps this one
   std::optional<Settings> settings;
-  std::map<std::int64_t, std::string> keys;  // fingerprints of new and of rewrapped rows
+  std::map<std::int64_t, SealedKey> keys;  // new and rewrapped rows, by their numbers
   std::size_t new_keys = 0;
 };
 

@@ -32,6 +32,8 @@ struct KeyRow {
   std::time_t time = 0;
   std::vector<Bytes> chain;   // the certificate's issuers, as far as they were given
   std::vector<Bytes> agents;  // whose keys open the blob
+
+  bool operator==(const KeyRow&) const = default;
 };
 
 // What a key is found by: kind "cn", "email", "upn", "user", "serial", "thumbprint", "keyid"; the
@@ -59,12 +61,14 @@ class StoreChange {
   // The cursor's value; it is advanced by `step`.
   virtual std::int64_t take_cursor(std::int64_t step) = 0;
   virtual void set_cursor(std::int64_t value) = 0;
-  // A certificate or a CRL, DER; again is nothing new.
+  // A certificate or a CRL, DER; again is nothing new, and mends one that is damaged.
   virtual void add_object(ByteView sha256, ByteView der) = 0;
   virtual void add_seal(const SealRow& seal) = 0;
   virtual void add_key(const KeyRow& key, const std::vector<Term>& terms) = 0;
   // Another blob and other agents for a key that is there.
   virtual void replace_key(const KeyRow& key) = 0;
+  // With its agents and terms; add_key may give the number to another row.
+  virtual void remove_key(std::int64_t id) = 0;
   virtual void commit() = 0;
 };
 

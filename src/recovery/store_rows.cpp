@@ -26,6 +26,8 @@ std::vector<Bytes> parted_hashes(ByteView joined) {
   return hashes;
 }
 
+std::int64_t usable_cursor(std::int64_t stored) { return stored & (INT64_MAX >> 1); }
+
 void refuse_too_many(std::size_t have, std::size_t most, const char* what) {
   if (have < most) return;
   throw Error(Kind::malformed,

@@ -77,14 +77,16 @@ class SqliteChange : public StoreChange {
     return query->integer(0);
   }
   std::int64_t take_cursor(std::int64_t step) override {
-    if (!cursor_) cursor_ = cursor_of(statements_);
+    if (!cursor_) cursor_ = usable_cursor(cursor_of(statements_));
     const std::int64_t value = *cursor_;
     *cursor_ += step;
     return value;
   }
   void set_cursor(std::int64_t value) override { cursor_ = value; }
   void add_object(ByteView sha256, ByteView der) override {
-    statements_.use("INSERT INTO object VALUES (?, ?) ON CONFLICT DO NOTHING")
+    statements_
+        .use(
+            "INSERT INTO object VALUES (?1, ?2) ON CONFLICT DO UPDATE SET der = ?2 WHERE der <> ?2")
         ->bind(1, sha256)
         .bind(2, der)
         .run();
@@ -119,6 +121,11 @@ class SqliteChange : public StoreChange {
         .run();
     statements_.use("DELETE FROM recipient WHERE key = ?")->bind(1, key.id).run();
     add_agents(key);
+  }
+  void remove_key(std::int64_t id) override {
+    for (const char* sql : {"DELETE FROM recipient WHERE key = ?", "DELETE FROM term WHERE key = ?",
+                            "DELETE FROM archived_key WHERE id = ?"})
+      statements_.use(sql)->bind(1, id).run();
   }
   void commit() override {
     if (cursor_)

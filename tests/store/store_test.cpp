@@ -66,6 +66,41 @@ TEST_P(StoreTest, WhatWasAddedComesBackAsItWas) {
   EXPECT_EQ(store_->integrity_problem(), "");
 }
 
+TEST_P(StoreTest, ADamagedCertificateIsMendedWhenItComesAgain) {
+  add(1, {});
+  const auto database = at_.database();
+  database->execute("UPDATE object SET der = " + database->literal(Bytes{7}) +
+                    " WHERE sha256 = " + database->literal(hash(3)));
+  const auto change = store_->change();
+  for (unsigned char i = 1; i <= 4; ++i) change->add_object(hash(i), Bytes{i});
+  change->commit();
+  EXPECT_EQ(store_->object(hash(3)), Bytes{3});
+  EXPECT_EQ(store_->object(hash(4)), Bytes{4});
+}
+
+TEST_P(StoreTest, ARemovedKeyTakesItsTermsAlongAndItsNumberIsFreeAgain) {
+  add(1, {{"cn", "alice"}});
+  const auto change = store_->change();
+  change->remove_key(1);
+  change->add_key(row(1), {{"cn", "alicia"}});
+  change->commit();
+  EXPECT_THAT(store_->find("cn", "alice", 10), ElementsAre());
+  EXPECT_THAT(store_->find("cn", "alicia", 10), ElementsAre(1));
+  EXPECT_EQ(store_->key(1), row(1));
+  EXPECT_EQ(store_->integrity_problem(), "");
+}
+
+TEST_P(StoreTest, AnImpossibleCursorIsGoneOnFrom) {
+  for (const char* value : {"9223372036854775807", "-5"}) {
+    at_.database()->execute(std::string("UPDATE cursor SET value = ") + value);
+    const auto change = store_->change();
+    const std::int64_t taken = change->take_cursor(3);
+    EXPECT_GE(taken, 0);
+    EXPECT_EQ(change->take_cursor(3), taken + 3);
+    change->commit();
+  }
+}
+
 TEST_P(StoreTest, WhatIsNotThereIsNotFound) {
   EXPECT_FALSE(store_->key(1));
   EXPECT_FALSE(store_->last_seal());

@@ -30,6 +30,15 @@ constexpr std::pair<const char*, const char*> kStatements[] = {
      "INSERT INTO hsmith.term SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"},
     {"replace_key", "UPDATE hsmith.archived_key SET seal = $1, blob = $2 WHERE id = $3"},
     {"remove_recipients", "DELETE FROM hsmith.recipient WHERE key = $1"},
+    {"remove_terms", "DELETE FROM hsmith.term WHERE key = $1"},
+    {"remove_key", "DELETE FROM hsmith.archived_key WHERE id = $1"},
+    // Apart, since officers may look and only the tables' owner may mend.
+    {"damaged_objects",
+     "SELECT count(*) FROM hsmith.object o JOIN unnest($1::bytea[], $2::bytea[]) AS given (sha256, "
+     "der) ON o.sha256 = given.sha256 WHERE o.der <> given.der"},
+    {"mend_objects",
+     "UPDATE hsmith.object o SET der = given.der FROM unnest($1::bytea[], $2::bytea[]) AS given "
+     "(sha256, der) WHERE o.sha256 = given.sha256 AND o.der <> given.der"},
 };
 
 // A trigger or a rule that somebody put into the database may swallow rows.
@@ -50,7 +59,8 @@ Change::Change(pqxx::transaction_base& transaction, const std::string& url)
   guarded(url_, "change", [&] {
     const auto rows = transaction_.exec_prepared("lock_cursor");
     if (rows.empty()) throw Error(Kind::malformed, "the archive has no cursor");
-    cursor_ = cursor_there_ = integer(rows[0][0]);
+    cursor_there_ = integer(rows[0][0]);
+    cursor_ = usable_cursor(cursor_there_);
   });
 }
 
@@ -114,10 +124,23 @@ void Change::replace_key(const KeyRow& key) {
   add_agents(key);
 }
 
+void Change::remove_key(std::int64_t id) {
+  guarded(url_, "change", [&] {
+    send();
+    for (const char* statement : {"remove_recipients", "remove_terms", "remove_key"})
+      transaction_.exec_prepared(statement, id);
+  });
+}
+
 void Change::send_objects() {
   if (objects_.sha256.size() == 0) return;
   guarded(url_, "change", [&] {
-    transaction_.exec_prepared("add_objects", objects_.sha256.text(), objects_.der.text());
+    const std::string names = objects_.sha256.text();
+    const std::string contents = objects_.der.text();
+    const auto added = transaction_.exec_prepared("add_objects", names, contents).affected_rows();
+    if (added < objects_.sha256.size() &&
+        integer(transaction_.exec_prepared1("damaged_objects", names, contents)[0]) > 0)
+      transaction_.exec_prepared("mend_objects", names, contents);
   });
   objects_ = {};
 }

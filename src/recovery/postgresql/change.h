@@ -24,6 +24,7 @@ class Change : public StoreChange {
   void add_seal(const SealRow& seal) override;
   void add_key(const KeyRow& key, const std::vector<Term>& terms) override;
   void replace_key(const KeyRow& key) override;
+  void remove_key(std::int64_t id) override;
   void commit() override;
 
   // The statements, to be prepared once for a connection.

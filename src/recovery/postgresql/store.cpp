@@ -264,6 +264,11 @@ class PostgresqlStore::OpenChange : public Change {
   explicit OpenChange(PostgresqlStore& store)
       : Change(*store.transaction_, store.url_), store_(store) {}
   ~OpenChange() override { store_.transaction_.reset(); }
+  // What is read afterwards is what everybody sees.
+  void commit() override {
+    Change::commit();
+    store_.transaction_.reset();
+  }
 
  private:
   PostgresqlStore& store_;
