@@ -15,7 +15,7 @@ TIMES = [
     ("4", "many ec", "hsmith --jobs 1", "raw loop, 1 thread", 1 / 0.96),
     ("5", "bulk rsa", "hsmith --jobs 2", "raw loop, 2 threads", 1 / 0.95),
     ("5", "many ec", "hsmith --jobs 2", "raw loop, 1 thread", 1 / 1.7),
-    *[("5b", "sessions", f"hsmith --jobs {n}", "raw loop, 1", 1 / (0.95 * n)) for n in (2, 4, 8)],
+    *[("5b", "sessions", f"hsmith --jobs {n}", "hsmith --jobs 1", 1 / (0.95 * n)) for n in (2, 4, 8, 16)],
     ("6", "bulk rsa", "hsmith --jobs 1", "raw loop, 1 thread", 1.05),
     ("6", "bulk rsa", "hsmith --jobs 2", "raw loop, 1 thread", 0.60),
     ("6", "bulk rsa", "hsmith --jobs 1", "loop of pkcs11-tool", 1 / 9.5),

@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <openssl/rand.h>
+#include <optional>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -83,6 +84,7 @@ ossl::RsaEncryption encryption_of(const std::string& ability) {
 std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key) {
   EVP_PKEY* public_key = x509::public_key_of(certificate);
   std::vector<std::string> abilities;
+  std::optional<Error> failed;
   for (const char* ability : {kOaepSha256, kOaepSha1, kPkcs1}) {
     std::array<unsigned char, 32> nonce;
     ossl::check(RAND_bytes(nonce.data(), nonce.size()) == 1, "make a nonce");
@@ -92,10 +94,13 @@ std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key) {
       const auto opened = key.decrypt_key(how, ciphertext, nonce.size());
       if (opened.good && equal(opened.key.reveal(), nonce)) abilities.emplace_back(ability);
     } catch (const Error& error) {
+      // Tokens have many words for what they cannot do.
       if (error.kind() != Kind::unsupported && error.kind() != Kind::token_failed) throw;
+      if (!failed && error.kind() == Kind::token_failed) failed = error;
     }
   }
   if (!abilities.empty()) return abilities;
+  if (failed) throw failed->during("try out the agent's key");
   throw Error(Kind::mismatch,
               "try out the agent's key: it decrypts nothing that is encrypted to the certificate")
       .hint("is it the key of this certificate? hsmith cert match");

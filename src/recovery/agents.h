@@ -37,7 +37,8 @@ std::string unsuitable_because(X509* certificate, const std::string& purpose);
 AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now);
 
 // The abilities of a key that does what each of them asks for, the best first. Throws mismatch when
-// what it decrypts is not what was encrypted: then it is the key of another certificate.
+// what it decrypts is not what was encrypted: then it is the key of another certificate;
+// token_failed when nothing could be tried for the token.
 std::vector<std::string> probe_agent(X509* certificate, ossl::RemoteKey& key);
 
 // How a RemoteKey undoes an ability.

@@ -732,6 +732,41 @@ class RekeyApply(ArchiveGet):
         return {("CN=kra1",): "before", ("CN=kra1", "CN=kra2"): "done"}.get(tuple(sorted(agents)), f"agents {agents}")
 
 
+class ArchiveOverwrite(ArchiveGet):
+    """The key is encrypted to the agent of now, or still to the one of before."""
+    name = "archive add --overwrite"
+    again = {"before": {0}, "done": {0}}
+    nouns = ArchiveAdd.nouns
+
+    def prepare(self, world):
+        super().prepare(world)
+        world.must("hsmith", "kra", "add", "kra2.crt", "--probe", "kra2")
+        archive = f"sqlite:{world.state}/archive.db"
+        world.must("hsmith", "kra", "remove", "CN=kra1", "--archive", archive, "--yes")
+
+    def arguments(self, world):
+        return ["archive", "add", "alice.p12", "--overwrite", "--password-source", "file:pw"]
+
+    def archive_state(self, world):
+        found = json.loads(world.hsmith(["archive", "find", "alice", "--json"]).out)["data"]["candidates"]
+        agents = [agent["subject"] for candidate in found for agent in candidate["agents"]]
+        return {("CN=kra1",): "before", ("CN=kra2",): "done"}.get(tuple(agents), f"agents {agents}")
+
+
+class KraAdd(ArchiveAdd):
+    """The new agent is one, or is none."""
+    name = "kra add"
+    again = {"before": {0}, "done": {8}}
+    nouns = ArchiveAdd.nouns + ("kra2.crt", "object=kra2")
+
+    def arguments(self, world):
+        return ["kra", "add", "kra2.crt", "--probe", "kra2"]
+
+    def archive_state(self, world):
+        agents = json.loads(world.hsmith(["kra", "list", "--json"]).out)["data"]["agents"]
+        return {1: "before", 2: "done"}.get(len(agents), f"{len(agents)} agents")
+
+
 class Recover(ArchiveGet):
     name = "recover"
     nouns = Flow.nouns + ("alice.rec", "alice.out.p12", "object=kra1")
@@ -936,7 +971,8 @@ def all_flows():
     flows = [KeyGenerate(), KeyGenerateMany(), KeyDelete(), KeyRename(), RequestNewKey(), RequestNewAgent(), RequestNew(), RequestNewAgreement(),
              RequestComplete(), CertInstall(), Renew(), RenewComplete(), ChainInstall(), CaIssue(), CaRevoke(),
              ArchiveSubmit(), RequestNewArchive(), Sign(), KeyProve(),
-             ArchiveAdd(), ArchiveGet(), RekeyApply(), Recover(), RecoverToToken(), TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
+             ArchiveAdd(), ArchiveOverwrite(), ArchiveGet(), KraAdd(), RekeyApply(), Recover(), RecoverToToken(),
+             TokenInit(), TokenInitErase(), TokenPinChange(), TokenPinUnblock(),
              KeyGenerateRsa(), KeyImport(), KeyGenerateWrap(), KeyBackup(), KeyRestore()]
     repairs = [Repair(KeyGenerate(), "kill after C_GenerateKeyPair 1"),
                Repair(KeyDelete(), "kill after C_DestroyObject 2"),
