@@ -22,7 +22,7 @@ using tokens::OpenToken;
 void delete_half_made(const OpenToken& token, const Bytes& der, const Bytes& id,
                       const std::vector<std::string>& labels) {
   const Inventory inventory = tokens::take_inventory(token);
-  const bool any_label = tokens::quirks_of(token.info).fixed_labels;
+  const bool any_label = tokens::token_quirks(token.info).fixed_labels;
   for (const tokens::TokenCertificate& there : inventory.certificates) {
     const bool labelled =
         any_label || std::find(labels.begin(), labels.end(), there.label) != labels.end();

@@ -186,7 +186,7 @@ ChainKept put_chain_certificate(const tokens::OpenToken& token, X509* certificat
                                 const std::string& label, const Bytes& id, Context& context) {
   const std::string uri = tokens::object_uri(token, label, id, tokens::ObjectType::cert);
   try {
-    if (tokens::quirks_of(token.info).has_places())  // one for the certificate of each key
+    if (tokens::token_quirks(token.info).has_places())  // one for the certificate of each key
       throw Error(Kind::token_full, "the token has places for the certificates of its keys only");
     tokens::install_beside_no_key(token, tokens::take_inventory(token), label, id, certificate);
     return {ChainPlace::token, uri};

@@ -239,7 +239,7 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
     if (!job.there)
       changes.push_back({Change::Kind::create, fmt::format("certificate of {} beside {}",
                                                            leaf.facts.subject, job.key->uri)});
-    if (!job.there && tokens::quirks_of(token.info).has_places()) {
+    if (!job.there && tokens::token_quirks(token.info).has_places()) {
       for (const auto& old : tokens::objects_of(inventory, *job.key).certificates)
         changes.push_back({Change::Kind::destroy, old.uri});
     }
@@ -271,8 +271,9 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
       const std::string replaced = replaced_label(job.succession->name);
       json["replaced"] = json_text(replaced);
       outcome.text += fmt::format(
-          "what it replaces is {} now; when nobody uses it any more: hsmith cert retire {}\n",
-          quoted(replaced), shell_word(job.succession->name));
+          "what it replaces is {} now; when nobody uses it any more: hsmith cert retire {} --token "
+          "{}\n",
+          quoted(replaced), shell_word(job.succession->name), shell_word(token.info.label));
     }
     outcome.data["certificates"].push_back(std::move(json));
   }

@@ -41,7 +41,7 @@ Remains remains_of(const OpenToken& token, const Inventory& inventory, const jou
   const auto known = parse_hex(fact(entry, "public_key")).value_or(Bytes{});
   const ossl::PKey half = known.empty() ? nullptr : ossl::public_key_from_spki(known);
   const std::string label = fact(entry, "label");
-  const bool by_label = !tokens::quirks_of(token.info).fixed_labels;
+  const bool by_label = !tokens::token_quirks(token.info).fixed_labels;
   const bool by_id = !by_label || whole == Whole::yes;
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   const auto has_its_name = [&](const Key& key) {
@@ -73,13 +73,13 @@ std::optional<Repaired> ambiguous(const std::vector<Key>& keys, const journal::E
   if (keys.size() < 2) return std::nullopt;
   return Repaired{
       false,
-      fmt::format("several keys have the label {}; delete what is too many: hsmith key delete",
+      fmt::format("several keys have the label {}; delete what is too many: hsmith key delete URI",
                   quoted(fact(entry, "label")))};
 }
 
 Repaired delete_private(const OpenToken& token, const Inventory& inventory, const Key& key,
                         const Context& context, const std::string& why) {
-  if (tokens::quirks_of(token.info).keeps_keys) {
+  if (tokens::token_quirks(token.info).keeps_keys) {
     return {true, fmt::format("{}, and the token cannot delete {}: make another in its place with "
                               "hsmith key generate --login-as so --replace {}",
                               why, key.uri, hex(key.id))};

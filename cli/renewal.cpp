@@ -47,7 +47,7 @@ const tokens::Key* pair_in_service(const tokens::Inventory& inventory, const std
     if (found != nullptr) {
       throw Error(Kind::ambiguous,
                   fmt::format("renew {}: several private keys have this label", quoted(name)))
-          .hint("give all but the one in service another name: hsmith key rename")
+          .hint("give all but the one in service another name: hsmith key rename URI NEW")
           .candidates({found->uri, key.uri});
     }
     found = &key;
@@ -86,11 +86,12 @@ std::optional<Succession> succession_of(const tokens::OpenToken& token,
     const ossl::Certificate present = x509::certificate_from_der(there.der, there.uri);
     if (waited || !succession.old_certificate.empty() || !renews(certificate, present.get())) {
       throw Error(Kind::exists, doing + ": it has another one, which this one does not renew")
-          .hint("look at it with hsmith cert show, delete it with: hsmith cert delete")
+          .hint("look at it with hsmith cert show, delete it with: hsmith cert delete " +
+                shell_word(there.uri))
           .candidates({there.uri});
     }
     // In a place of its own the old one makes room for the new one.
-    if (!tokens::quirks_of(token.info).has_places()) succession.old_certificate = there.der;
+    if (!tokens::token_quirks(token.info).has_places()) succession.old_certificate = there.der;
   }
   if (!waited && succession.old_certificate.empty()) return std::nullopt;
   if (const tokens::Key* old = waited ? pair_in_service(inventory, succession.name, key) : nullptr)
@@ -98,8 +99,9 @@ std::optional<Succession> succession_of(const tokens::OpenToken& token,
   try {
     tokens::check_free(token, replaced_label(succession.name), {});
   } catch (const Error& error) {
-    throw error.during(doing).hint("delete what was replaced before: hsmith cert retire " +
-                                   shell_word(succession.name));
+    throw error.during(doing).hint(
+        fmt::format("delete what was replaced before: hsmith cert retire {} --token {}",
+                    shell_word(succession.name), shell_word(token.info.label)));
   }
   return succession;
 }

@@ -7,7 +7,7 @@
 namespace hsmith::cli {
 
 unsigned SigningSessions::workers_each() const {
-  return !first_.message && tokens::quirks_of(token_.module->path()).threads_wait ? 2 : 1;
+  return !first_.message && tokens::module_quirks(token_.module->path()).threads_wait ? 2 : 1;
 }
 
 SigningSessions::Signer SigningSessions::take() {

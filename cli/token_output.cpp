@@ -8,8 +8,16 @@ std::string token_state(const pkcs11::TokenInfo& token) {
   if (token.has(CKF_USER_PIN_FINAL_TRY)) return "last try for the PIN";
   if (token.has(CKF_USER_PIN_COUNT_LOW)) return "a wrong PIN was tried";
   if (token.has(CKF_LOGIN_REQUIRED) && !token.has(CKF_USER_PIN_INITIALIZED)) return "PIN not set";
+  if (token.has(CKF_USER_PIN_TO_BE_CHANGED)) return "PIN to be changed";
   if (token.has(CKF_WRITE_PROTECTED)) return "write-protected";
   return "ready";
+}
+
+std::string officer_pin_state(const pkcs11::TokenInfo& token) {
+  if (token.has(CKF_SO_PIN_LOCKED)) return "locked";
+  if (token.has(CKF_SO_PIN_FINAL_TRY)) return "last try";
+  if (token.has(CKF_SO_PIN_COUNT_LOW)) return "a wrong one was tried";
+  return token.has(CKF_SO_PIN_TO_BE_CHANGED) ? "to be changed" : "ready";
 }
 
 Json token_json(const pkcs11::TokenInfo& token) {

@@ -27,7 +27,7 @@ CertificateFields fields_of(X509* certificate) {
 bool has_names(const OpenToken& token, const TokenCertificate& certificate,
                const std::string& label, ByteView id) {
   return equal(certificate.id, id) &&
-         (certificate.label == label || quirks_of(token.info).fixed_labels);
+         (certificate.label == label || token_quirks(token.info).fixed_labels);
 }
 
 // The object as it stands on the token must be what was sent.
@@ -60,7 +60,7 @@ std::size_t remove_leftovers(const OpenToken& token, const Inventory& before, By
 // Throws unsupported where the token has no room for two certificates of one key.
 void check_room(const OpenToken& token, const Inventory& inventory, ByteView id,
                 const std::string& name) {
-  if (!quirks_of(token.info).one_certificate_an_id) return;
+  if (!token_quirks(token.info).one_certificate_an_id) return;
   for (const TokenCertificate& there : inventory.certificates) {
     if (!std::ranges::equal(there.id, id)) continue;
     throw Error(Kind::unsupported,
@@ -93,7 +93,7 @@ Installed install_as(const OpenToken& token, const Inventory& inventory, const s
       throw outer.during("what was begun could not be removed").hint(kRepair).unfinished();
     }
     // In a place there may be something else now than before.
-    if (quirks_of(token.info).has_places() ||
+    if (token_quirks(token.info).has_places() ||
         (removed == 0 && may_hide_leftovers(token.info, error)))
       throw Error(outer).hint(kRepair).unfinished();
     throw outer;
@@ -136,7 +136,7 @@ const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
   throw Error(
       Kind::ambiguous,
       fmt::format("find the key of {}: {} private keys have its public key", name, hits.size()))
-      .hint("delete the copies: hsmith key delete")
+      .hint("delete the copies: hsmith key delete URI")
       .candidates(std::move(uris));
 }
 
@@ -164,12 +164,12 @@ TokenCertificate certificate_in_service(const Inventory& inventory, const Key& k
   throw Error(Kind::ambiguous,
               fmt::format("find the certificate of {}: the token has {} for this key", key.uri,
                           hits.size()))
-      .hint("delete the ones that are no longer wanted: hsmith cert delete")
+      .hint("delete the ones that are no longer wanted: hsmith cert delete URI")
       .candidates(std::move(uris));
 }
 
 bool is_placeholder(const OpenToken& token, const TokenCertificate& certificate) {
-  const std::string_view begin = quirks_of(token.info).placeholder_subject;
+  const std::string_view begin = token_quirks(token.info).placeholder_subject;
   if (begin.empty()) return false;
   try {
     const ossl::Certificate parsed = x509::certificate_from_der(certificate.der, certificate.uri);
@@ -185,7 +185,7 @@ bool is_beside(const OpenToken& token, const TokenCertificate& certificate, cons
 }
 
 void check_may_install(const OpenToken& token) {
-  if (!quirks_of(token.info).officer_makes_keys || token.login == Login::so) return;
+  if (!token_quirks(token.info).officer_makes_keys || token.login == Login::so) return;
   throw Error(Kind::login_failed,
               fmt::format("install a certificate on the token {}: only its security officer does",
                           quoted(token.info.label)))

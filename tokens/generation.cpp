@@ -38,7 +38,7 @@ Key read_next(const OpenToken& token, const KeySpec& spec, const KeyPair& pair, 
     throw Error(Kind::token_failed,
                 fmt::format("the token did not keep the id {} of its private key", hex(id)));
   }
-  if (key.label != spec.label && !quirks_of(token.info).fixed_labels) {
+  if (key.label != spec.label && !token_quirks(token.info).fixed_labels) {
     throw Error(Kind::token_failed,
                 fmt::format("the token gave it the label {}", quoted(key.label)));
   }
@@ -91,11 +91,11 @@ MadePair generate_pair(const OpenToken& token, const KeySpec& spec, Leaving leav
   Template public_key = public_key_template(spec);
   Template private_key = private_key_template(spec);
   if (leaving == Leaving::under_trusted_keys) private_key = for_backup(std::move(private_key));
-  for (const CK_ATTRIBUTE_TYPE unknown : quirks_of(token.info).unknown_attributes) {
+  for (const CK_ATTRIBUTE_TYPE unknown : token_quirks(token.info).unknown_attributes) {
     public_key.leave_out(unknown);
     private_key.leave_out(unknown);
   }
-  if (quirks_of(token.info).rsa_signs_by_decrypting &&
+  if (token_quirks(token.info).rsa_signs_by_decrypting &&
       spec.type->algorithm == ossl::KeyAlgorithm::rsa)
     private_key.leave_out(CKA_DECRYPT).set_bool(CKA_DECRYPT, true);
   const auto make = [&](const pkcs11::Session& session, std::span<const Template> templates) {
@@ -108,7 +108,7 @@ MadePair generate_pair(const OpenToken& token, const KeySpec& spec, Leaving leav
                                            [&] { remove_leftovers(token, before, spec); });
     return {{made.objects[0], made.objects[1]}, made.notes};
   } catch (const Error& error) {
-    if (error.ckr().empty() || error.ckr() != quirks_of(token.info).refuses_type) throw;
+    if (error.ckr().empty() || error.ckr() != token_quirks(token.info).refuses_type) throw;
     throw Error(Kind::unsupported,
                 fmt::format("it makes no keys of type {} ({})", spec.type->name, error.what()))
         .ckr(error.ckr())
@@ -133,7 +133,7 @@ Generated generate_and_check(const OpenToken& token, const KeySpec& spec, Leavin
       there != nullptr ? read_next(token, spec, pair, id, *there) : find_again(token, spec, id);
   check_protection(token, key, leaving);
   // In a place there may be something left of another key.
-  const bool compare = key.public_key || quirks_of(token.info).has_places();
+  const bool compare = key.public_key || token_quirks(token.info).has_places();
   if (compare && !ossl::same_public_key(public_key_of(token, key).get(), made.public_key.get())) {
     throw Error(Kind::token_failed, "private and public key do not belong together");
   }
@@ -193,7 +193,7 @@ Generated generate_for_backup(const OpenToken& token, const KeySpec& spec,
 
 Generated replace(const OpenToken& token, const KeySpec& spec, const KeyObjects& old,
                   const std::function<void(EVP_PKEY*)>& made_it) {
-  if (quirks_of(token.info).has_places()) return generate(token, spec, made_it);
+  if (token_quirks(token.info).has_places()) return generate(token, spec, made_it);
   KeySpec beside = spec;  // the new key is whole before the old one goes
   beside.id.clear();
   Generated made = generate(token, beside, made_it);

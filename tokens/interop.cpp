@@ -127,7 +127,7 @@ void check_usable_by_libp11(const Inventory& inventory, const Key& key) {
   }
   if (key.sign && !*key.sign) {
     throw refuse("the key may not sign")
-        .hint("make a key with: hsmith key generate NAME --use sign");
+        .hint("make a key with: hsmith key generate NAME --type rsa:2048 --use sign");
   }
   if (key.always_authenticate) {
     throw refuse("the key wants its own login for each signature, and a program has nobody to ask");

@@ -287,9 +287,12 @@ void check_can_delete(const OpenToken& token, const Key& key) {
   if (is.flag(CKA_DESTROYABLE) == false) {
     throw Error(Kind::refused,
                 fmt::format("delete {}: it was made so that nobody can delete it", key.uri))
-        .hint("it goes only with all else on its token: hsmith token init --erase");
+        .hint(
+            fmt::format("it goes only with all else on its token: hsmith token init --label LABEL "
+                        "--serial {} --erase {}",
+                        token.info.serial, quoted(token.info.label)));
   }
-  if (!quirks_of(token.info).keeps_keys) return;
+  if (!token_quirks(token.info).keeps_keys) return;
   throw Error(
       Kind::unsupported,
       fmt::format("delete {}: the token cannot delete a key, only make another in its place",
@@ -307,7 +310,7 @@ void check_can_rename(const OpenToken& token, const Key& key) {
                 fmt::format("rename {}: it was made so that nobody can change it", key.uri))
         .hint("name it by its id: id:" + hex(key.id));
   }
-  if (!quirks_of(token.info).fixed_labels) return;
+  if (!token_quirks(token.info).fixed_labels) return;
   throw Error(
       Kind::unsupported,
       fmt::format("rename {}: the token's labels are its own and cannot be changed", key.uri))

@@ -217,7 +217,7 @@ LinkSurvey survey_links(const OpenToken& token, const Inventory& inventory) {
   take_out_twins(survey);
   find_copies(inventory, shown, survey);
   // Where the token gives labels and ids itself, nobody can give them others.
-  if (quirks_of(token.info).fixed_labels) return survey;
+  if (token_quirks(token.info).fixed_labels) return survey;
   for (Links& links : survey.keys) find_misfits(links, shown);
   return survey;
 }

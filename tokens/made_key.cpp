@@ -44,7 +44,7 @@ Key find_again(const OpenToken& token, const KeySpec& spec, const Bytes& id) {
         Kind::token_failed,
         fmt::format("the token found it by its id, and says that this is \"{}\"", hex(key.id)));
   }
-  if (key.label != spec.label && !quirks_of(token.info).fixed_labels) {
+  if (key.label != spec.label && !token_quirks(token.info).fixed_labels) {
     throw Error(Kind::token_failed,
                 fmt::format("the token gave it the label {}", quoted(key.label)));
   }
@@ -86,7 +86,7 @@ std::vector<CK_OBJECT_HANDLE> all_objects(const OpenToken& token) {
 
 std::size_t remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
                              const KeySpec& spec) {
-  if (quirks_of(token.info).keeps_keys) {
+  if (token_quirks(token.info).keeps_keys) {
     pkcs11::Template place;
     place.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set(CKA_ID, spec.id);
     if (token.session->find(place, 1).empty()) return 0;

@@ -46,7 +46,7 @@ void check_usable(const OpenToken& token, const KeySpec& spec, const std::string
                                                pkcs11::mechanism_name(*needed), use_names({use})))
         .hint("what it can do: hsmith token info");
   }
-  if (spec.type->name == quirks_of(token.info).unusable_type) {
+  if (spec.type->name == token_quirks(token.info).unusable_type) {
     throw Error(Kind::unsupported, fmt::format("{}: it cannot use keys of type {} that it makes",
                                                doing, spec.type->name));
   }
@@ -55,7 +55,7 @@ void check_usable(const OpenToken& token, const KeySpec& spec, const std::string
 }  // namespace
 
 void check_place(const OpenToken& token, const KeySpec& spec) {
-  const TokenQuirks& quirks = quirks_of(token.info);
+  const TokenQuirks& quirks = token_quirks(token.info);
   const std::string doing = fmt::format("generate the key {} on the token {}", quoted(spec.label),
                                         quoted(token.info.label));
   if (quirks.officer_makes_keys && token.login != Login::so) {

@@ -2,6 +2,7 @@
 // reason.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,7 +12,7 @@
 
 namespace hsmith::tokens {
 
-struct Quirks {
+struct ModuleQuirks {
   // The module rewrites the token's own file at each login and other processes that read it then
   // fail (SoftHSM 2.6.1: a quarter to a third of parallel calls). One process at a time starts and
   // logs in; what fails all the same is tried again.
@@ -22,7 +23,13 @@ struct Quirks {
 };
 
 // By the module's file name, so that it is known before the module is loaded.
-Quirks quirks_of(const std::string& module_path);
+ModuleQuirks module_quirks(const std::string& module_path);
+
+// What the user knows of a module of this file name ([quirks."NAME"] of the configuration): the
+// names above with "true" or "false", which count before what is known here. Once for each module,
+// before any is started. Throws configuration for another name or value.
+void set_module_quirks(const std::string& file_name,
+                       const std::map<std::string, std::string>& values);
 
 // What a token does otherwise. By what it says of itself, so that it is known behind a module that
 // only passes calls on too.
@@ -55,10 +62,18 @@ struct TokenQuirks {
   std::string_view unusable_type{};
   // How a locked PIN is opened again where the security officer cannot.
   std::string_view unblocks_pin{};
+  // Why C_InitToken would leave it wiped and of no use, for some only once its first SO PIN was
+  // changed; and what makes it new again.
+  std::string_view spoilt_by_init{};
+  bool spoilt_once_so_pin_changed = false;
+  std::string_view made_new_by{};
 
   bool has_places() const { return last_place != 0; }
 };
-const TokenQuirks& quirks_of(const pkcs11::TokenInfo& token);
+const TokenQuirks& token_quirks(const pkcs11::TokenInfo& token);
+
+// The command by which a user PIN is set anew: the token's own, or the security officer's.
+std::string unblock_command(const pkcs11::TokenInfo& token);
 
 // True where something may be on the token that this process cannot see, after `error` from a call
 // that makes objects and of which nothing was found to be removed.

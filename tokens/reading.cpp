@@ -167,7 +167,7 @@ Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS obje
   key.local = is.flag(CKA_LOCAL);
   key.modifiable = is.flag(CKA_MODIFIABLE);
   key.always_authenticate = is.flag(CKA_ALWAYS_AUTHENTICATE).value_or(false);
-  if (key.type == CKK_EC && quirks_of(token.info).ec_keys_derive) {
+  if (key.type == CKK_EC && token_quirks(token.info).ec_keys_derive) {
     key.derive = true;
     key.decrypt.reset();
   }

@@ -55,9 +55,11 @@ bool is_usable(const TokenInfo& token) {
   throw Error(Kind::not_found, fmt::format("{}: {}", what,
                                            present.empty() ? "the module has no initialised token"
                                                            : "no token matches"))
-      .hint(present.empty()
-                ? "see slots with: hsmith token list; make a token with: hsmith token init"
-                : "see tokens with: hsmith token list")
+      .hint(
+          present.empty()
+              ? "see slots with: hsmith token list; make a token with: hsmith token init --slot N "
+                "--label LABEL"
+              : "see tokens with: hsmith token list")
       .candidates(std::move(uris));
 }
 
@@ -89,11 +91,11 @@ void warn_of_slot_number(const Reach& reach) {
 
 // How a locked PIN is opened again.
 std::string unblocking(const TokenInfo& token, Login login) {
-  const std::string_view own_way = quirks_of(token).unblocks_pin;
-  if (!own_way.empty()) return fmt::format("a new one is set with: {}", own_way);
+  const bool own_way = !token_quirks(token).unblocks_pin.empty();
+  if (own_way) return "a new one is set with: " + unblock_command(token);
   if (login == Login::so)
     return "no PIN opens the token any more; only the vendor's reset, which wipes it";
-  return "the security officer can set a new one with: hsmith token pin unblock";
+  return "the security officer can set a new one with: " + unblock_command(token);
 }
 
 // What a wrong PIN did to the token, from its flags.
@@ -142,7 +144,8 @@ OpenToken start_once(const Reach& reach, Access access, Login login, const PinSo
   if (!token.info.has(CKF_TOKEN_INITIALIZED)) {
     throw Error(Kind::not_found,
                 fmt::format("open the {}: it is not initialised", name_of(token.info)))
-        .hint("initialise it with: hsmith token init");
+        .hint(fmt::format("initialise it with: hsmith token init --slot {} --label LABEL",
+                          found.slot));
   }
   if (access == Access::read_write && token.info.has(CKF_WRITE_PROTECTED)) {
     throw Error(Kind::unsupported,
@@ -183,7 +186,7 @@ void keep_pin(OpenToken& token, std::optional<Secret> pin) {
 OpenToken start(const Reach& reach, Access access, Login login, const PinSource* source,
                 std::optional<Secret>& pin, bool pin_is_read) {
   const std::shared_ptr<void> lock = lock_module(reach.module_path, reach.lock_folder);
-  const bool rewrites = quirks_of(reach.module_path).rewrites_at_login;
+  const bool rewrites = module_quirks(reach.module_path).rewrites_at_login;
   for (int attempt = 1;; ++attempt) {
     try {
       OpenToken token = start_once(reach, access, login, source, pin, pin_is_read);
@@ -256,7 +259,7 @@ std::shared_ptr<Module> start_module(const Reach& reach) {
 
 std::shared_ptr<void> lock_module(const std::string& module_path,
                                   const std::filesystem::path& lock_folder) {
-  if (!quirks_of(module_path).rewrites_at_login) return nullptr;
+  if (!module_quirks(module_path).rewrites_at_login) return nullptr;
   return std::make_shared<FileLock>(
       FileLock::acquire(lock_folder / module_lock_name(module_path), kLockWait));
 }
@@ -272,7 +275,7 @@ void check_login_flags(const TokenInfo& token, Login login, bool use_last_try) {
   const std::string doing = fmt::format("log in to the {}", name_of(token));
   if (!so && !token.has(CKF_USER_PIN_INITIALIZED)) {
     throw Error(Kind::pin_not_initialized, doing + ": the user PIN is not set")
-        .hint("the security officer sets it with: hsmith token pin unblock");
+        .hint("the security officer sets it with: " + unblock_command(token));
   }
   if (token.has(so ? CKF_SO_PIN_LOCKED : CKF_USER_PIN_LOCKED)) {
     throw Error(Kind::pin_locked,
@@ -307,7 +310,13 @@ void log_in(const Reach& reach, const OpenToken& token, Login login, const PinSo
     if (is_interactive(source)) forget_failed_pin(reach.state_folder, token.info.serial, role);
     return;
   }
-  Error error = pkcs11::error_of(rv, "C_Login").during("log in to the " + name_of(token.info));
+  const std::string doing = "log in to the " + name_of(token.info);
+  if (rv == CKR_USER_TYPE_INVALID) {  // elsewhere it says that the user may not do something
+    throw Error(Kind::login_failed,
+                doing + ": the token has no such user (CKR_USER_TYPE_INVALID from C_Login)")
+        .ckr("CKR_USER_TYPE_INVALID");
+  }
+  Error error = pkcs11::error_of(rv, "C_Login").during(doing);
   if (rv == CKR_PIN_LOCKED) throw std::move(error).hint(unblocking(token.info, login));
   if (rv != CKR_PIN_INCORRECT) throw error;
   if (!is_interactive(source)) note_failed_pin(reach.state_folder, token.info.serial, role);
@@ -329,7 +338,7 @@ OpenToken open_token(
   if (login != Login::none) {
     source = choose_pin_source(pin_options);
     // Before the module is loaded (a command forks) and before the lock (a person takes long).
-    pin_is_read = quirks_of(reach.module_path).rewrites_at_login || !is_interactive(*source);
+    pin_is_read = module_quirks(reach.module_path).rewrites_at_login || !is_interactive(*source);
     if (pin_is_read) {
       const std::string prompt_for =
           reach.token.text.empty() ? "the token" : "token " + quoted(reach.token.text);

@@ -78,7 +78,7 @@ class TokenKey : public ossl::RemoteKey {
                 fmt::format("sign with {}: the token's signature does not verify with the "
                             "key's public half; it was not given out",
                             key_.uri))
-        .hint("key and public key may not belong together: hsmith key show");
+        .hint("key and public key may not belong together: hsmith key show " + quoted(key_.uri));
   }
 
   // What the token answers, in the form that X.509 uses.

@@ -9,6 +9,7 @@
 #include "src/base/lock.h"
 #include "src/base/text.h"
 #include "tokens/keys.h"
+#include "tokens/quirks.h"
 #include "tokens/survey.h"
 
 namespace hsmith::cli {
@@ -31,11 +32,12 @@ Check check_token(const pkcs11::TokenInfo& token) {
     return {"slot", State::ok, "holds a token that is not initialised", ""};
   const std::string state = token_state(token);
   if (token.has(CKF_USER_PIN_LOCKED))
-    return {name, State::problem, state, "hsmith token pin unblock"};
+    return {name, State::problem, state,
+            "a new one is set with: " + tokens::unblock_command(token)};
   const bool pin_missing = token.has(CKF_LOGIN_REQUIRED) && !token.has(CKF_USER_PIN_INITIALIZED);
   if (pin_missing)
     return {name, State::problem, state,
-            "the security officer sets it with: hsmith token pin unblock"};
+            "the security officer sets it with: " + tokens::unblock_command(token)};
   if (token.has(CKF_USER_PIN_FINAL_TRY))
     return {name, State::warning, state, "be sure of the PIN, then add --use-last-try"};
   if (token.has(CKF_USER_PIN_COUNT_LOW))

@@ -143,7 +143,7 @@ constexpr std::size_t kFilesForProcesses = 200;
 bool wants_processes(std::span<const SigningTask> tasks, const Options& options,
                      const std::string& module_path, const Context& context) {
   return options.jobs > 1 && tasks.size() >= kFilesForProcesses && !context.options.trace &&
-         !context.options.plan && tokens::quirks_of(module_path).threads_wait;
+         !context.options.plan && tokens::module_quirks(module_path).threads_wait;
 }
 
 // A worker in a process of its own: the same key, found on its own way to the token.

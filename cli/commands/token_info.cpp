@@ -63,6 +63,7 @@ std::string text_of(const pkcs11::TokenInfo& token, const Json& data) {
   line("serial", printable(token.serial));
   line("uri", tokens::token_uri(token));
   line("state", token_state(token));
+  line("SO PIN", officer_pin_state(token));
   line("PIN length", fmt::format("{} to {}", token.min_pin, token.max_pin));
   line("PIN pad", token.has(CKF_PROTECTED_AUTHENTICATION_PATH) ? "yes" : "no");
   line("public memory", memory_text(token.free_public_memory, token.total_public_memory));

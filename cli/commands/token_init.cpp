@@ -3,11 +3,13 @@
 
 #include "cli/changes.h"
 #include "cli/commands.h"
+#include "cli/shell_words.h"
 #include "cli/token_output.h"
 #include "pkcs11/error.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/pin_marker.h"
+#include "tokens/quirks.h"
 #include "tokens/reading.h"
 
 namespace hsmith::cli {
@@ -43,10 +45,12 @@ Target find_target(const pkcs11::Module& module, const Options& options, const C
     if (hit) hits.push_back({slot, info});
   }
   if (hits.size() == 1) return hits.front();
-  const std::string what = context.options.slot ? fmt::format("slot {}", *context.options.slot)
-                                                : "serial number " + quoted(options.serial);
+  std::string cause =
+      fmt::format("{} slots have a token with the serial number {}",
+                  hits.empty() ? "no" : std::to_string(hits.size()), quoted(options.serial));
+  if (context.options.slot) cause = fmt::format("there is no slot {}", *context.options.slot);
   throw Error(hits.empty() ? Kind::not_found : Kind::ambiguous,
-              fmt::format("find the token to initialise: {} tokens have {}", hits.size(), what))
+              "find the token to initialise: " + cause)
       .hint("see slots with: hsmith token list")
       .candidates(std::move(present));
 }
@@ -64,6 +68,18 @@ void check_erase(const Target& target, const Options& options) {
                           quoted(target.info.label),
                           options.erase.empty() ? "" : ", not " + quoted(options.erase)))
       .hint("to wipe it with all its keys, add --erase and its present label");
+}
+
+// Before anything is wiped: a token that would be of no use afterwards stays as it is.
+void check_not_spoilt(const Target& target) {
+  const tokens::TokenQuirks& quirks = tokens::token_quirks(target.info);
+  const bool has_first_so_pin =
+      !target.info.has(CKF_TOKEN_INITIALIZED) || target.info.has(CKF_SO_PIN_TO_BE_CHANGED);
+  if (quirks.spoilt_by_init.empty()) return;
+  if (quirks.spoilt_once_so_pin_changed && has_first_so_pin) return;
+  throw Error(Kind::unsupported, fmt::format("initialise slot {}: its token {} {}", target.slot,
+                                             quoted(target.info.label), quirks.spoilt_by_init))
+      .hint(fmt::format("it is wiped and made new by: {}", quirks.made_new_by));
 }
 
 Secret read(const tokens::PinSource& source, PinRole role, Context& context) {
@@ -153,7 +169,7 @@ pkcs11::TokenInfo initialise(const std::shared_ptr<pkcs11::Module>& module, cons
     set_user_pin(module, target.slot, pins);
   } catch (const Error& error) {
     throw error.during(doing + ": the token is made, its user PIN is not set")
-        .hint("set it with: hsmith token pin unblock --token " + printable(options.label))
+        .hint("set it with: hsmith token pin unblock --token " + shell_word(options.label))
         .unfinished();
   }
   try {
@@ -182,6 +198,7 @@ Outcome run(const Options& options, Context& context) {
   const auto module = tokens::start_module(way);
   const Target target = find_target(*module, options, context);
   check_erase(target, options);
+  check_not_spoilt(target);
   if (!options.erase.empty()) check_so_pin(target, way, pins);
   std::vector<Change> changes;
   if (!options.erase.empty()) {
@@ -201,6 +218,12 @@ Outcome run(const Options& options, Context& context) {
                 fmt::format("initialise the token {}: it says afterwards that its label is {}",
                             quoted(options.label), quoted(made.label)));
   }
+  if (made.has(CKF_SO_PIN_TO_BE_CHANGED)) {
+    context.warn(
+        "the token wants another SO PIN before its security officer makes keys: hsmith token "
+        "pin change --token " +
+        shell_word(made.label) + " --new-so-pin-source prompt");
+  }
   Outcome outcome;
   outcome.data = token_json(made);
   outcome.text = tokens::token_uri(made) + "\n";
@@ -212,7 +235,8 @@ Outcome run(const Options& options, Context& context) {
 void add_token_init(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command.add_option("--label", options->label, "Label of the new token").required();
-  command.add_option("--serial", options->serial, "Serial number of the token in the slot");
+  command.add_option("--serial", options->serial,
+                     "Serial number of the token in the slot; exactly one of --slot and --serial");
   command.add_option("--erase", options->erase, "Present label of a token that shall be wiped");
   command.add_option("--new-pin-source", options->new_pin_source,
                      "The user PIN to set (default: the user's PIN source)");

@@ -1,4 +1,5 @@
-// hsmith token pin change|unblock: a new user PIN, by the user or by the security officer.
+// hsmith token pin change|unblock: a new user PIN, by the user or by the security officer, and the
+// security officer's own.
 #include <fmt/format.h>
 
 #include "cli/changes.h"
@@ -8,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/pin_marker.h"
+#include "tokens/quirks.h"
 #include "tokens/reading.h"
 
 namespace hsmith::cli {
@@ -18,15 +20,25 @@ using tokens::PinRole;
 
 struct Options {
   std::optional<std::string> new_pin_source;
+  std::optional<std::string> new_so_pin_source;
 };
 
-Secret new_pin(const Options& options, Context& context) {
+// Which PIN is set, and who sets it.
+struct Setting {
+  PinRole pin = PinRole::user;  // user or so
+  Login by = Login::user;
+
+  bool of_officer() const { return pin == PinRole::so; }
+  const char* noun() const { return of_officer() ? "SO PIN" : "user PIN"; }
+};
+
+Secret new_pin(const Setting& setting, const Options& options, Context& context) {
   tokens::PinOptions source;
-  source.role = PinRole::new_user;
-  source.option = options.new_pin_source;
+  source.role = setting.of_officer() ? PinRole::new_so : PinRole::new_user;
+  source.option = setting.of_officer() ? options.new_so_pin_source : options.new_pin_source;
   source.may_prompt = !context.options.json && !context.options.batch;
   auto pin = tokens::read_pin(tokens::choose_pin_source(source),
-                              {.role = PinRole::new_user,
+                              {.role = source.role,
                                .prompt_for = "the token",
                                .warn = [&](const std::string& text) { context.warn(text); }},
                               context.environment);
@@ -36,18 +48,19 @@ Secret new_pin(const Options& options, Context& context) {
   return std::move(*pin);
 }
 
-Outcome done(const tokens::OpenToken& token, const char* what) {
+Outcome done(const tokens::OpenToken& token, const Setting& setting) {
   const pkcs11::TokenInfo now = token.module->token_info(token.slot);
   Outcome outcome;
   outcome.data = token_json(now);
-  outcome.text = fmt::format("{}: {}\n", tokens::token_uri(now), what);
+  outcome.text = fmt::format("{}: the {} is changed\n", tokens::token_uri(now), setting.noun());
   return outcome;
 }
 
 // The new PIN must open the token before the command says so.
-void prove(const tokens::OpenToken& token, const Secret& pin) {
+void prove(const tokens::OpenToken& token, const Setting& setting, const Secret& pin) {
   token.session->logout();
-  pkcs11::check(token.session->login(CKU_USER, pin.reveal()), "C_Login");
+  const CK_USER_TYPE user = setting.of_officer() ? CKU_SO : CKU_USER;
+  pkcs11::check(token.session->login(user, pin.reveal()), "C_Login");
 }
 
 // A token that fails or goes away may have kept the new PIN before. To find out would be to send a
@@ -57,80 +70,120 @@ bool may_be_done(const Error& error) {
          error.kind() == Kind::token_full || error.kind() == Kind::token_damaged;
 }
 
-void replace_pin(const tokens::OpenToken& token, Login by, const Secret& pin) {
+// The next that can be tried when the PIN was not set, or may not have been; "" when nothing can.
+std::string next_way(const tokens::OpenToken& token, const Setting& setting) {
+  const bool own_way = !tokens::token_quirks(token.info).unblocks_pin.empty();
+  if (setting.of_officer() || (setting.by == Login::so && !own_way)) return "";
+  return tokens::unblock_command(token.info);
+}
+
+Error not_set(const tokens::OpenToken& token, const Setting& setting, const std::string& doing,
+              const Error& error) {
+  const std::string next = next_way(token, setting);
+  if (may_be_done(error)) {
+    return error.during(doing + ": it is not known whether the old or the new one holds")
+        .hint("try them" + (next.empty() ? "" : "; if neither holds: " + next))
+        .unfinished();
+  }
+  Error refused = error.during(doing);
+  if (error.kind() == Kind::unsupported && !next.empty())
+    return std::move(refused).hint("set it with: " + next);
+  return refused;
+}
+
+void replace_pin(const tokens::OpenToken& token, const Setting& setting, const Secret& pin) {
   const std::string doing =
-      fmt::format("set the user PIN of the token {}", quoted(token.info.label));
+      fmt::format("set the {} of the token {}", setting.noun(), quoted(token.info.label));
   try {
-    if (by == Login::so) {
+    if (setting.by == Login::so && !setting.of_officer()) {
       token.session->init_pin(pin.reveal());
     } else {
       token.change_pin(pin);
     }
   } catch (const Error& error) {
-    if (!may_be_done(error)) throw error.during(doing);
-    throw error.during(doing + ": it is not known whether the old or the new one holds")
-        .hint("try them; if neither holds: hsmith token pin unblock")
-        .unfinished();
+    throw not_set(token, setting, doing, error);
   }
   try {
-    prove(token, pin);
+    prove(token, setting, pin);
   } catch (const Error& error) {
     throw error.during(doing + ": it is set, but a login with it failed").unfinished();
   }
 }
 
-Outcome set(Login by, const Options& options, Context& context) {
-  const PinRole role = by == Login::so ? PinRole::so : PinRole::user;
-  const tokens::Reach way = by == Login::so ? reach_to_destroy(context) : reach(context);
-  const tokens::PinOptions source = pin_options(context, role);
+Outcome set(const Setting& setting, const Options& options, Context& context) {
+  const bool unblocks = setting.by == Login::so && !setting.of_officer();
+  const tokens::Reach way = unblocks ? reach_to_destroy(context) : reach(context);
+  const tokens::PinOptions source =
+      pin_options(context, setting.by == Login::so ? PinRole::so : PinRole::user);
   // Read before a module is loaded: a source may be a command. The old one's source is checked
   // first, so that nobody types a new PIN in vain.
   tokens::choose_pin_source(source);
   std::optional<Secret> pin;
-  if (!context.options.plan) pin = new_pin(options, context);
-  const tokens::OpenToken token = tokens::open_token(way, pkcs11::Access::read_write, by, source);
+  if (!context.options.plan) pin = new_pin(setting, options, context);
+  const tokens::OpenToken token =
+      tokens::open_token(way, pkcs11::Access::read_write, setting.by, source);
   const auto lock = tokens::lock_token(way, token.info);
   const std::vector<Change> changes{
-      {Change::Kind::change, "user PIN of " + tokens::token_uri(token.info)}};
+      {Change::Kind::change,
+       fmt::format("{} of {}", setting.noun(), tokens::token_uri(token.info))}};
   if (context.options.plan) return planned(changes);
-  if (by == Login::so) confirm(context, changes);
-  undertake(context, token.info, Json::object(), [&](Undertaking&) {
-    replace_pin(token, by, *pin);
-    return true;
-  });
+  if (unblocks) confirm(context, changes);
+  undertake(context, token.info, Json{{"pin", setting.of_officer() ? "so" : "user"}},
+            [&](Undertaking&) {
+              replace_pin(token, setting, *pin);
+              return true;
+            });
   return tokens::while_doing(
-      fmt::format("set the user PIN of the token {}: it is done, but not all after it",
+      fmt::format("set the {} of the token {}: it is done, but not all after it", setting.noun(),
                   quoted(token.info.label)),
       [&] {
-        tokens::forget_failed_pin(way.state_folder, token.info.serial, PinRole::user);
-        return done(token, "the user PIN is changed");
+        tokens::forget_failed_pin(way.state_folder, token.info.serial, setting.pin);
+        return done(token, setting);
       });
 }
 
-void add_verb(Arguments& pin, Context& context, const char* name, const char* about, Login by,
-              const char* examples) {
+void add_change(Arguments& pin, Context& context) {
   auto options = std::make_shared<Options>();
-  Arguments verb = pin.add_verb(name, about);
+  Arguments verb = pin.add_verb("change", "Set a new user PIN, by the user, or a new SO PIN");
+  Argument user = verb.add_option("--new-pin-source", options->new_pin_source,
+                                  "Where the new PIN comes from (default: prompt)");
+  verb.add_option("--new-so-pin-source", options->new_so_pin_source,
+                  "Set the security officer's own PIN instead, to this one")
+      .excludes(user);
+  verb.footer(
+      "Examples:\n  hsmith token pin change --token prod --pin-source file:old.txt "
+      "--new-pin-source file:new.txt\n"
+      "  hsmith token pin change --token prod --so-pin-source prompt --new-so-pin-source prompt");
+  verb.callback([options, &context] {
+    context.command += " change";
+    const Setting setting = options->new_so_pin_source ? Setting{PinRole::so, Login::so}
+                                                       : Setting{PinRole::user, Login::user};
+    context.run = [options, setting, &context] { return set(setting, *options, context); };
+  });
+}
+
+void add_unblock(Arguments& pin, Context& context) {
+  auto options = std::make_shared<Options>();
+  Arguments verb = pin.add_verb("unblock", "Set a new user PIN, by the security officer");
   verb.add_option("--new-pin-source", options->new_pin_source,
                   "Where the new PIN comes from (default: prompt)");
-  verb.footer(examples);
-  verb.callback([options, by, name, &context] {
-    context.command += std::string(" ") + name;
-    context.run = [options, by, &context] { return set(by, *options, context); };
+  verb.footer(
+      "Examples:\n  hsmith token pin unblock --token prod\n"
+      "  hsmith token pin unblock --token prod --so-pin-source prompt --new-pin-source "
+      "file:new.txt --yes");
+  verb.callback([options, &context] {
+    context.command += " unblock";
+    context.run = [options, &context] {
+      return set({PinRole::user, Login::so}, *options, context);
+    };
   });
 }
 
 }  // namespace
 
 void add_token_pin(Arguments& command, Context& context) {
-  add_verb(command, context, "change", "Set a new user PIN, by the user", Login::user,
-           "Examples:\n  hsmith token pin change\n"
-           "  hsmith token pin change --token prod --pin-source file:old.txt --new-pin-source "
-           "file:new.txt");
-  add_verb(command, context, "unblock", "Set a new user PIN, by the security officer", Login::so,
-           "Examples:\n  hsmith token pin unblock --token prod\n"
-           "  hsmith token pin unblock --token prod --so-pin-source prompt --new-pin-source "
-           "file:new.txt --yes");
+  add_change(command, context);
+  add_unblock(command, context);
   command.footer("Examples:\n  hsmith token pin change\n  hsmith token pin unblock --token prod");
 }
 

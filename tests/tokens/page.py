@@ -10,6 +10,7 @@ from tokens import TOKENS
 DEBIAN = platform.freedesktop_os_release().get("VERSION_ID", "12")
 IS_NEWER = DEBIAN != "12"  # which hsmith is made for
 PAGE = Path(__file__).resolve().parents[2] / (f"docs/tokens-{DEBIAN}.md" if IS_NEWER else "docs/tokens.md")
+NOT_RUN = "not run"
 SCRIPT = "ci/nightly" if IS_NEWER else "ci/tokens"
 COMPARING = "The program is the one for Debian 12." if IS_NEWER else \
     "`ci/tokens --check` compares. The modules of Debian 13 are in tokens-13.md."
@@ -18,8 +19,9 @@ HEAD = f"""# Tokens of Debian {DEBIAN}
 What hsmith does with each PKCS#11 token that runs without hardware, on Debian {DEBIAN}. `{SCRIPT}` wrote this page: it took every token through
 these steps with hsmith, and openssl checked what came of them. `{SCRIPT} NAME` renews one column. {COMPARING}
 
-A number stands for a reason, below the table: what the token lacks, in the words of hsmith's exit 10 (where it says "comes initialised", or names a
-number of PINs, in the words of the run). "-" means that there is nothing to try it with. "Lock the PIN" tells after how many wrong ones.
+A number stands for a reason, below the table: what the token lacks, in hsmith's words (exit 10, or 4 and 9 where the token only failed; where it says
+"comes initialised", or names a number of PINs, in the words of the run). "-" means that there is nothing to try it with, "not run" that the row is newer
+than the column. "Lock the PIN" tells after how many wrong ones.
 
 """
 TAIL = """
@@ -35,7 +37,7 @@ def write(columns, versions):
     reasons = []
 
     def cell(text):
-        if text in ("-",) or text.startswith("yes"):
+        if text in ("-", NOT_RUN) or text.startswith("yes"):
             return text
         if text not in reasons:
             reasons.append(text)
@@ -44,7 +46,7 @@ def write(columns, versions):
     lines = ["| | " + " | ".join(f"{TOKENS[name].title} {versions[name]}" for name in names) + " |",
              "| --- |" + " --- |" * len(names), "| name | " + " | ".join(f"`{name}`" for name in names) + " |"]
     for row in (row for row in ROWS if any(row in column for column in columns.values())):
-        lines.append(f"| {row} | " + " | ".join(cell(columns[name].get(row, "-")) for name in names) + " |")
+        lines.append(f"| {row} | " + " | ".join(cell(columns[name].get(row, NOT_RUN)) for name in names) + " |")
     notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
     PAGE.write_text(HEAD + "\n".join(lines) + "\n\n" + "\n".join(notes) + "\n" + TAIL)
 

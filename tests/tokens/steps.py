@@ -417,6 +417,34 @@ def change_pin(run):
     run.hsmith("key", "list", "--retry-pin")
 
 
+def change_officer_pin(run):
+    """The security officer's own PIN, which some tokens want changed before he may do anything. The new one stays."""
+    source = os.environ.get("HSMITH_SO_PIN_SOURCE", "")
+    if not source:
+        raise NoKey("-")
+    new = run.file("new-so-pin", Path(source.removeprefix("file:")).read_text().strip()[::-1])
+    run.hsmith("token", "pin", "change", "--new-so-pin-source", new,
+               refusals=(*REFUSALS, "pin_invalid", "login_failed", "pin_locked"))
+    run.environment["HSMITH_SO_PIN_SOURCE"] = new
+    run.hsmith("token", "pin", "change", "--plan", "--new-so-pin-source", new)
+
+
+def initialise_again(run):
+    """The token is wiped and made new, or is as it was."""
+    before = run.hsmith("key", "list").out
+    slots = [slot for slot in run.hsmith("token", "list").data["modules"][0]["slots"] if slot.get("token", {}).get("label") == run.label]
+    try:
+        run.hsmith("token", "init", "--slot", slots[0]["slot"], "--label", "again", "--erase", run.label, "--yes",
+                   refusals=(*REFUSALS, "pin_missing", "pin_invalid", "login_failed", "pin_locked"))
+    except Cannot:
+        if run.hsmith("key", "list").out != before:
+            raise Failed("it could not be initialised again, and is not as it was") from None
+        raise
+    run.environment["HSMITH_TOKEN"] = run.label = "again"
+    if run.hsmith("key", "list").data["keys"]:
+        raise Failed("its keys are there still")
+
+
 def delete(run):
     """The keys that were made here go, with their certificates."""
     if not run.made:
@@ -459,16 +487,17 @@ def unblock_pin(run):
 STEPS = (("initialise", initialise), ("make", generate), ("list keys", list_keys), ("certify", certify),
          ("renew with the same key", renew), ("sign", sign_all),
          ("decrypt", decrypt_all), ("archive and recover", recover), ("prove that a key cannot leave", prove),
-         ("change the PIN", change_pin), ("delete a key", delete),
-         ("back up and restore a key", back_up), ("lock the PIN", lock_pin), ("unblock the PIN", unblock_pin))
+         ("change the PIN", change_pin), ("change the SO PIN", change_officer_pin), ("delete a key", delete),
+         ("back up and restore a key", back_up), ("initialise again", initialise_again), ("lock the PIN", lock_pin),
+         ("unblock the PIN", unblock_pin))
 OF_SEVERAL = (generate, certify, sign_all, decrypt_all)  # these name their own rows
 ROWS = ("initialise", *(f"make {name}" for name in (
             "RSA 2048", "RSA 3072", "RSA 4096", "RSA 2048 to decrypt", "EC P-256", "EC P-384", "EC P-521", "EC P-256 to agree",
             "Ed25519")), "list keys", *(f"{what}, {kind}" for what in ("request", "install a certificate") for kind in (
                 "RSA", "EC", "Ed25519", "RSA to decrypt", "EC to agree")), "renew with the same key", "sign PKCS#1", "sign PSS", "sign ECDSA", "sign EdDSA",
         "sign CMS", "decrypt PKCS#1", "decrypt OAEP SHA-1", "decrypt OAEP SHA-256", "decrypt ECDH", "archive and recover",
-        "prove that a key cannot leave", "change the PIN", "delete a key", "back up and restore a key", "lock the PIN",
-        "unblock the PIN")
+        "prove that a key cannot leave", "change the PIN", "change the SO PIN", "delete a key", "back up and restore a key",
+        "initialise again", "lock the PIN", "unblock the PIN")
 
 
 def take(token, folder, binary):
@@ -483,4 +512,4 @@ def take(token, folder, binary):
         except (Failed, KeyError, StopIteration, subprocess.TimeoutExpired) as failure:
             failures.append(f"{token.title}: {title}: {failure if isinstance(failure, Failed) else repr(failure)}")
             run.table[title] = "FAILED"
-    return run.table, failures
+    return {row: "-" for row in ROWS} | run.table, failures
