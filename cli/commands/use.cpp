@@ -1,5 +1,7 @@
 // hsmith use: the configuration for a program that is to use a key on a token.
 #include <algorithm>
+#include <arpa/inet.h>
+#include <charconv>
 #include <ctime>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -77,6 +79,36 @@ const Program& program_named(const std::string& name) {
       .hint(near ? fmt::format("did you mean {}?", *near) : hint);
 }
 
+bool is_port(const std::string& text) {
+  unsigned port = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, failed] = std::from_chars(text.data(), end, port);
+  return failed == std::errc() && rest == end && port >= 1 && port <= 65535;
+}
+
+// "*", a name, an IPv4 address, or an IPv6 address in brackets.
+bool is_host(const std::string& text) {
+  in6_addr address{};
+  if (text.starts_with('[') && text.ends_with(']'))
+    return inet_pton(AF_INET6, text.substr(1, text.size() - 2).c_str(), &address) == 1;
+  constexpr const char* kDigits = "0123456789.";
+  if (text.find_first_not_of(kDigits) == std::string::npos)
+    return inet_pton(AF_INET, text.c_str(), &address) == 1;
+  return text == "*" || text.find_first_not_of(
+                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                            ".-") == std::string::npos;
+}
+
+// Throws usage for what no server could listen on.
+void check_listen(const std::string& listen) {
+  const auto colon = listen.rfind(':');
+  const bool has_host = colon != std::string::npos;
+  const std::string port = has_host ? listen.substr(colon + 1) : listen;
+  if (is_port(port) && (!has_host || is_host(listen.substr(0, colon)))) return;
+  throw Error(Kind::usage, fmt::format("--listen {}: not ADDRESS:PORT or PORT", quoted(listen)))
+      .hint("an address is *, a name, 127.0.0.1 or [::1], a port 1 to 65535");
+}
+
 void check_options(const Options& options, const Program& program, const Context& context) {
   if (options.test && options.pin_file.empty()) {
     throw Error(Kind::usage, "use --test: the program needs a PIN, and no file with it is named")
@@ -90,11 +122,7 @@ void check_options(const Options& options, const Program& program, const Context
     throw Error(Kind::usage, "use --as-user: that goes with --test, or with nginx or apache");
   }
   if (options.user && options.test) tokens::account_of(*options.user);
-  if (options.listen.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                       "0123456789.:[]*-") != std::string::npos) {
-    throw Error(Kind::usage,
-                fmt::format("--listen {}: not ADDRESS:PORT or PORT", quoted(options.listen)));
-  }
+  check_listen(options.listen);
 }
 
 // Of the certificates of the key the one that is valid longest, and what issued it as far as that
@@ -205,7 +233,10 @@ std::string text_of(const ProgramSetup& setup, const fs::path& folder, bool writ
   for (const auto& [name, value] : setup.environment) {
     text += fmt::format("#   {}={}\n", name, value);
   }
-  text += "# to try it:\n";
+  text +=
+      written
+          ? "# to try it:\n"
+          : "# to try it, when each file is saved under its name (--out-dir FOLDER saves them):\n";
   for (const std::string& command : setup.commands) text += "#   " + command + "\n";
   return text;
 }
@@ -248,16 +279,24 @@ Outcome planned_files(const ProgramSetup& setup, const fs::path& folder) {
   return planned(changes);
 }
 
+// Whom the program will run as, where that may be another user than hsmith's: without --as-user the
+// one that a server's configuration names.
+std::optional<std::string> user_of(const Program& program, const Options& options,
+                                   const Found& found) {
+  if (options.user || !program.serves || found.key.user == "root") return options.user;
+  return found.key.user;
+}
+
 // Signs as the program will; what was signed.
-std::vector<std::string> sign_as(const Program& program, const Options& options,
+std::vector<std::string> sign_as(const Program& program, const std::optional<std::string>& user,
                                  const Found& found) {
   if (program.path == Path::openssh) {
-    tokens::sign_through_openssh({found.key.module, found.key.ssh_public_key,
-                                  askpass_program(found.key.pin_file), options.user});
+    tokens::sign_through_openssh(
+        {found.key.module, found.key.ssh_public_key, askpass_program(found.key.pin_file), user});
     return {"SSH signature"};
   }
   const auto schemes = schemes_of(program, found.public_key.get());
-  tokens::sign_through_engine({openssl_configuration(found.key), found.key.uri, options.user},
+  tokens::sign_through_engine({openssl_configuration(found.key), found.key.uri, user},
                               found.public_key.get(), schemes);
   std::vector<std::string> signatures;
   for (const ossl::Scheme& scheme : schemes)
@@ -266,11 +305,11 @@ std::vector<std::string> sign_as(const Program& program, const Options& options,
 }
 
 void try_it(const Program& program, const Options& options, const Found& found, Outcome& outcome) {
-  outcome.data["test"] = Json{{"signatures", sign_as(program, options, found)}};
-  if (options.user) outcome.data["test"]["user"] = json_text(*options.user);
-  outcome.text +=
-      fmt::format("# tested{}: {}\n", options.user ? " as " + *options.user : std::string(),
-                  "the key was loaded this way and signed; the signature verifies");
+  const std::optional<std::string> user = user_of(program, options, found);
+  outcome.data["test"] = Json{{"signatures", sign_as(program, user, found)}};
+  if (user) outcome.data["test"]["user"] = json_text(*user);
+  outcome.text += fmt::format("# tested{}: {}\n", user ? " as " + *user : std::string(),
+                              "the key was loaded this way and signed; the signature verifies");
 }
 
 Outcome run(const Options& options, Context& context) {
