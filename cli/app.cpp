@@ -20,6 +20,7 @@
 #include "src/base/error.h"
 #include "src/base/sqlite.h"
 #include "src/base/text.h"
+#include "tokens/quirks.h"
 
 namespace hsmith::cli {
 namespace {
@@ -101,9 +102,53 @@ std::string verbs_of(const CLI::App& noun) {
   return verbs;
 }
 
+std::string without_dashes(const std::string& option) {
+  return option.substr(std::min(option.find_first_not_of('-'), option.size()));
+}
+
+// The option whose name is nearest to a word that is none. The dashes, which all have, are no
+// likeness.
+std::optional<std::string> nearest_option(const CLI::App& chosen, const std::string& word) {
+  std::vector<std::string> names;
+  for (const std::string& name : known_options(chosen)) names.push_back(without_dashes(name));
+  const auto near = did_you_mean(without_dashes(word), names);
+  return near ? std::optional("--" + *near) : std::nullopt;
+}
+
+// True when the option of this name, of the command that is chosen, wants a value.
+bool wants_value(const CLI::App& app, const std::string& word) {
+  if (takes_next_word(app, word)) return true;
+  const auto below = app.get_subcommands([](const CLI::App*) { return true; });
+  return std::any_of(below.begin(), below.end(),
+                     [&](const CLI::App* verb) { return wants_value(*verb, word); });
+}
+
+// An option that stands where the value of the one before it should be was not meant as a value.
+void check_values(const CLI::App& app, int argc, char** argv) {
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    if (!wants_value(app, argv[i])) continue;
+    const std::string option = argv[i];
+    if (++i == argc || std::string_view(argv[i]).starts_with("--")) {
+      throw Error(Kind::usage, fmt::format("{}: its value is missing", option))
+          .hint(i == argc
+                    ? ""
+                    : fmt::format("a value that begins with -- is given as {}=VALUE", option));
+    }
+  }
+}
+
+// "renew: say --same-key or --new-key" for CLI11's "Exactly 1 option from [--same-key,--new-key] is
+// required"; nothing for other messages.
+std::optional<std::string> choice_to_make(const std::string& message, const Context& context) {
+  const auto begin = message.find('['), end = message.find(']');
+  if (!message.starts_with("Exactly 1 option from") || end == std::string::npos) return {};
+  const auto names = split(message.substr(begin + 1, end - begin - 1), ',');
+  return fmt::format("{}: say {}", context.command, fmt::join(names, " or "));
+}
+
 // CLI11's words for wrong arguments, as one of our errors with the nearest right word.
-Error usage_error(const CLI::ParseError& error, const CLI::App& app, const Named& named, int argc,
-                  char** argv) {
+Error usage_error(const CLI::ParseError& error, const CLI::App& app, const Named& named,
+                  const Context& context, int argc, char** argv) {
   const CLI::App& chosen = innermost(app);
   std::string message = error.what();
   std::replace(message.begin(), message.end(), '\n', ' ');
@@ -114,11 +159,13 @@ Error usage_error(const CLI::ParseError& error, const CLI::App& app, const Named
     const bool option = word.starts_with("-");
     message = fmt::format("{}: there is no such {}", quoted(word.substr(0, word.find('='))),
                           option ? "option" : "command or argument here");
-    near = did_you_mean(word.substr(0, word.find('=')),
-                        option ? known_options(chosen) : known_words(named));
+    const std::string name = word.substr(0, word.find('='));
+    near = option ? nearest_option(chosen, name) : did_you_mean(name, known_words(named));
   } else if (argc > 1 && named.noun.empty() && argv[1][0] != '-') {
     message = fmt::format("{}: there is no such command", quoted(std::string_view(argv[1])));
     near = did_you_mean(argv[1], known_words(named));
+  } else if (const auto choice = choice_to_make(message, context)) {
+    message = *choice;
   } else if (chosen.get_require_subcommand_min() > 0) {
     message = &chosen == &app ? "no command is given"
                               : fmt::format("{} what? {}", chosen.get_name(), verbs_of(chosen));
@@ -214,12 +261,25 @@ void print_outcome(const Context& context, const Outcome& outcome) {
   print(context, outcome.raw ? ByteView(*outcome.raw) : as_bytes(outcome.text));
 }
 
+// [quirks."FILE NAME"] of the configuration.
+void set_quirks(const Config& config) {
+  for (const auto& [module, values] : config.quirks) {
+    try {
+      tokens::set_module_quirks(module, values);
+    } catch (const Error& error) {
+      throw error.during(fmt::format("read the configuration {}: [quirks.{}]", quoted(config.path),
+                                     quoted(module)));
+    }
+  }
+}
+
 void load_settings(Context& context) {
   context.environment = take_environment();
   if (context.options.state) context.environment.state_folder = *context.options.state;
   context.config =
       load_config(context.options.config ? context.options.config : variable("HSMITH_CONFIG"),
                   context.environment);
+  set_quirks(context.config);
 }
 
 // What is refused is on record as what is done.
@@ -255,6 +315,7 @@ int run(int all, char** argv, Context& context) {
   // --json counts for errors of the arguments as well, wherever it stands before a "--".
   char** options_end = std::find(argv, argv + argc, std::string_view("--"));
   context.options.json = std::find(argv, options_end, std::string_view("--json")) != options_end;
+  check_values(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -264,7 +325,7 @@ int run(int all, char** argv, Context& context) {
     fmt::print("{}", version_text());
     return 0;
   } catch (const CLI::ParseError& error) {
-    throw usage_error(error, app, named, argc, argv);
+    throw usage_error(error, app, named, context, argc, argv);
   }
   load_settings(context);
   if (context.command != "sandbox") prepare_for_crashes(context);
