@@ -16,7 +16,9 @@ namespace {
 
 [[noreturn]] void refuse(Kind kind, const std::string& file, const std::string& cause) {
   throw Error(kind, fmt::format("encrypt a private key to {}: {}", quoted(file), cause))
-      .hint("get the exchange certificate in force from the authority: hsmith ca exchange-cert");
+      .hint(
+          "get the exchange certificate in force from the authority: hsmith ca exchange-cert --ca "
+          "NAME -o FILE");
 }
 
 // Another key of the same name must not do: the signature counts, not the name.

@@ -18,7 +18,7 @@ void refuse_errors(std::span<const x509::Finding> findings, const std::string& d
   }
   for (const x509::Finding& finding : findings) {
     if (finding.severity != x509::Severity::error) continue;
-    throw Error(Kind::refused, fmt::format("{}: {}", doing, finding.text));
+    throw Error(Kind::refused, fmt::format("{}: {}", doing, finding.text)).hint(finding.hint);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/findings.h"
 #include "cli/new_key.h"
+#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
@@ -36,14 +37,14 @@ std::optional<tokens::Key> exchange_key(const AuthorityToken& token, const std::
       throw Error(Kind::ambiguous, fmt::format("find the exchange key of {}: several have the "
                                                "label {}",
                                                quoted(ca), quoted(key.label)))
-          .hint("delete what is too many: hsmith key delete")
+          .hint("delete what is too many: hsmith key delete URI")
           .candidates({found->uri, key.uri});
     found = key;
   }
   if (found && (found->decrypt == false || found->sign == true))
     throw Error(Kind::refused,
                 fmt::format("use the exchange key {}: it is not for decryption alone", found->uri))
-        .hint("give it another label: hsmith key rename");
+        .hint("give it another label: hsmith key rename " + shell_word(found->uri) + " NEW");
   return found;
 }
 

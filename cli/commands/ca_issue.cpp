@@ -45,7 +45,10 @@ Asked read_asked(const Options& options, const Context& context) {
     throw Error(Kind::refused, fmt::format("issue for {}: the profile {} wants the key archived "
                                            "(CERTSRV_E_ARCHIVED_KEY_REQUIRED 0x80094804)",
                                            quoted(options.request), asked.profile.name))
-        .hint("hsmith archive submit, with a request by: hsmith request new --archive");
+        .hint(
+            "its request is made by hsmith request new --archive, and goes with the key to hsmith "
+            "archive "
+            "submit");
   }
   return asked;
 }

@@ -43,9 +43,10 @@ Outcome run(const Options& options, Context& context) {
                   {"subject", json_text(issued.subject)},
                   {"reason", reason},
                   {"time", rfc3339(now)}};
-  outcome.text = fmt::format("{} {} for {} ({}); make it known with: hsmith ca crl --ca {}\n",
-                             reason == "removeFromCRL" ? "released" : "revoked", hex(serial),
-                             issued.subject, reason, printable(options.ca));
+  outcome.text =
+      fmt::format("{} {} for {} ({}); make it known with: hsmith ca crl --ca {} -o FILE\n",
+                  reason == "removeFromCRL" ? "released" : "revoked", hex(serial), issued.subject,
+                  reason, printable(options.ca));
   return outcome;
 }
 

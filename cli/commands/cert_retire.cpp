@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "cli/renewal.h"
+#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/certificates.h"
@@ -53,7 +54,7 @@ Replaced replaced_under(const tokens::OpenToken& token, const tokens::Inventory&
   if (uris.size() > 1) {
     throw Error(Kind::ambiguous,
                 fmt::format("retire {}: several certificates are {}", quoted(name), quoted(label)))
-        .hint("delete them one by one: hsmith cert delete")
+        .hint("delete them one by one: hsmith cert delete URI")
         .candidates(std::move(uris));
   }
   if (old == nullptr && uris.empty()) {
@@ -65,7 +66,7 @@ Replaced replaced_under(const tokens::OpenToken& token, const tokens::Inventory&
     throw Error(Kind::refused,
                 fmt::format("retire {}: no private key has this label, so nothing has replaced {}",
                             quoted(name), quoted(label)))
-        .hint("when it shall go all the same: hsmith key delete");
+        .hint("when it shall go all the same: hsmith key delete " + shell_word(old->uri));
   }
   return replaced;
 }

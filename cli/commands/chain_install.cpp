@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/installation.h"
 #include "cli/key_output.h"
+#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
@@ -46,7 +47,9 @@ bool is_wanted(const Given& given, Context& context) {
   const std::string doing = fmt::format("install the certificate of {}", given.facts.subject);
   if (!given.facts.is_ca) {
     throw Error(Kind::refused, doing + ": it is not an authority's")
-        .hint("the certificate of a key here: hsmith request complete, or hsmith cert install");
+        .hint(
+            "the certificate of a key here: hsmith request complete FILE, or hsmith cert install "
+            "FILE");
   }
   check_usable(given.certificate.get(), given.facts);
   if (!x509::is_issued_by(given.certificate.get(), given.certificate.get())) return true;
@@ -107,7 +110,10 @@ Job job_for(const Given& given, const std::vector<ChainCertificate>& present) {
       throw Error(Kind::exists,
                   fmt::format("install the certificate of {}: a newer one is here: {}",
                               given.facts.subject, described(one.facts)))
-          .hint("to go back to the old one, remove the newer one first: hsmith chain remove")
+          .hint(
+              "to go back to the old one, remove the newer one first: hsmith chain remove "
+              "--token LABEL " +
+              shell_word(one.name))
           .candidates({one.name});
     }
   }

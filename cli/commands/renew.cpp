@@ -62,7 +62,7 @@ tokens::KeySpec successor_of(const tokens::Key& key, const Options& options) {
         fmt::format("renew {} with a new key: the new one's label is made of the old one's, "
                     "and {} is none that is in service",
                     key.uri, quoted(key.label)))
-        .hint("give the key another label: hsmith key rename");
+        .hint("give the key another label: hsmith key rename " + shell_word(key.uri) + " NEW");
   }
   tokens::KeySpec spec;
   spec.type =

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "cli/pending.h"
+#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "tokens/keys.h"
@@ -38,7 +39,7 @@ Outcome run(const Options& options, Context& context) {
     if (!objects.certificates.empty()) {
       throw Error(Kind::refused,
                   fmt::format("delete the key of a pending request: {} has a certificate", key.uri))
-          .hint("when it shall go all the same: hsmith key delete");
+          .hint("when it shall go all the same: hsmith key delete " + shell_word(key.uri));
     }
     for (const auto& public_key : objects.public_keys)
       changes.push_back({Change::Kind::destroy, public_key.uri});

@@ -45,7 +45,7 @@ ossl::Name subject_of(const Options& options) {
   }
   if (options.subject.empty()) return parts.empty() ? nullptr : x509::name_from_parts(parts);
   if (!parts.empty())
-    throw Error(Kind::usage, "request new: give --subject, or --cn and the like, not both");
+    throw Error(Kind::usage, "--subject, --cn: give one, or the other and the like, not both");
   return x509::parse_name(options.subject);
 }
 
@@ -120,7 +120,7 @@ Wanted wanted(Options& options, Context& context) {
   if (wanted.template_name.empty() && wanted.profile)
     wanted.template_name = wanted.profile->template_name;
   if (from.archive && !options.archival.wanted) {
-    throw Error(Kind::usage, "request new: the template wants the private key archived")
+    throw Error(Kind::usage, context.command + ": the template wants the private key archived")
         .hint("add --archive --exchange-cert FILE --ca-cert FILE");
   }
   options.output.new_header = options.output.new_header || from.new_header;
@@ -131,24 +131,25 @@ Wanted wanted(Options& options, Context& context) {
 }
 
 // The template's KeyLength and the like say which key it is for; they make none.
-void check_type(const std::string& type, const Wanted& wanted) {
+void check_type(const std::string& type, const Wanted& wanted, const Context& context) {
   if (wanted.key_type.empty() || wanted.key_type == type) return;
-  throw Error(Kind::mismatch, fmt::format("request new: the template is for a key of type {}, this "
-                                          "one is of type {}",
-                                          wanted.key_type, type))
+  throw Error(Kind::mismatch,
+              fmt::format("{}: the template is for a key of type {}, this one is of type {}",
+                          context.command, wanted.key_type, type))
       .hint("change the template, or take another key");
 }
 
 // What can be refused before the token is touched.
 void refuse_early(const Options& options, const Wanted& wanted, Context& context) {
   if (X509_NAME_entry_count(wanted.spec.subject.get()) == 0 && wanted.spec.wishes.names.empty()) {
-    throw Error(Kind::usage, "request new: neither a subject nor a name is given")
+    throw Error(Kind::usage, context.command + ": neither a subject nor a name is given")
         .hint("add --cn, --subject, --san or --template");
   }
-  if (!options.key_type.empty()) check_type(ossl::key_type_named(options.key_type).name, wanted);
+  if (!options.key_type.empty())
+    check_type(ossl::key_type_named(options.key_type).name, wanted, context);
   if (!options.key_type.empty() && wanted.profile) {
     refuse_errors(x509::lint_key_type(ossl::key_type_named(options.key_type), *wanted.profile),
-                  "request new", context);
+                  context.command, context);
   }
   check_request_output(options.output, context);
 }
@@ -183,11 +184,11 @@ void check_wanted(EVP_PKEY* key, Wanted& wanted, Context& context) {
   auto findings = x509::lint_spec(wanted.spec, profile);
   for (x509::Finding& finding : x509::lint_key(key, profile))
     findings.push_back(std::move(finding));
-  refuse_errors(findings, "request new", context);
+  refuse_errors(findings, context.command, context);
 }
 
 Bytes sign(const std::shared_ptr<ossl::RemoteKey>& remote, Wanted& wanted, Context& context) {
-  check_type(ossl::key_type_name(remote->public_key()), wanted);
+  check_type(ossl::key_type_name(remote->public_key()), wanted, context);
   const ossl::Scheme scheme =
       ossl::choose_scheme(remote->public_key(), wanted.scheme, wanted.digest);
   check_wanted(remote->public_key(), wanted, context);
@@ -221,7 +222,7 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
   const tokens::Key key = tokens::find_one(token, selector);
   if (context.options.plan) {
     const ossl::PKey half = tokens::public_key_of(token, key);
-    check_type(ossl::key_type_name(half.get()), wanted);
+    check_type(ossl::key_type_name(half.get()), wanted, context);
     check_wanted(half.get(), wanted, context);
   }
   return request_by_present_key(

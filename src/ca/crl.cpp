@@ -124,7 +124,8 @@ CrlPlan plan_crl(Database& store, CrlKind kind, int generation, std::time_t now,
     base.bind(1, std::int64_t{generation});
     if (!base.step()) {
       throw Error(Kind::not_found, "make a delta list: there is no complete list that it adds to")
-          .hint("make that first: hsmith ca crl without --delta");
+          .hint(fmt::format("make that first, without --delta: hsmith ca crl --ca {} -o FILE",
+                            printable(read_settings(store).name)));
     }
     plan.base = base.integer(0);
     since = base.integer(1);

@@ -229,7 +229,7 @@ Draft draft_certificate(Database& store, X509_REQ* request, const x509::Profile&
                                            quoted(x509::name_text(draft.content.subject)),
                                            fmt::join(reasons, "; ")))
         .hint(fmt::format("see what it asks for with hsmith request show, hold it against the "
-                          "profile with: hsmith request check --profile {}",
+                          "profile with: hsmith request check FILE --profile {}",
                           profile.name));
   }
   return draft;
@@ -280,7 +280,8 @@ void refuse_second(Database& store, std::string_view request_sha256, std::time_t
               fmt::format("issue for this request: it has been done at {}, the certificate {} was "
                           "written to {}",
                           rfc3339(earlier->issued), hex(earlier->serial), quoted(earlier->file)))
-      .hint(fmt::format("to have it once more: hsmith ca show {}", hex(earlier->serial)));
+      .hint(fmt::format("to have it once more: hsmith ca show {} --ca {}", hex(earlier->serial),
+                        printable(read_settings(store).name)));
 }
 
 Issued issued_from(X509* certificate, const Authority& authority, const x509::Profile& profile,

@@ -69,7 +69,8 @@ Issued check_revocation(Database& store, ByteView serial, std::string_view reaso
   const std::string doing = fmt::format("revoke the certificate {}", hex(serial));
   if (!issued) {
     throw Error(Kind::not_found, fmt::format("{}: this CA has given no such serial number", doing))
-        .hint("see those that it gave with: hsmith ca list NAME");
+        .hint("see those that it gave with: hsmith ca list " +
+              printable(read_settings(store).name));
   }
   const bool held = issued->reason == kHold;
   if (reason == kRelease && !held) {
@@ -83,7 +84,8 @@ Issued check_revocation(Database& store, ByteView serial, std::string_view reaso
     throw Error(Kind::exists,
                 fmt::format("{}: it has been {} since {} ({})", doing, held ? "on hold" : "revoked",
                             rfc3339(issued->revoked), issued->reason))
-        .hint("put it on the list with: hsmith ca crl");
+        .hint(fmt::format("put it on the list with: hsmith ca crl --ca {} -o FILE",
+                          printable(read_settings(store).name)));
   }
   return *issued;
 }

@@ -84,7 +84,7 @@ EnvelopedData read_enveloped_data(const ContentInfo& message, std::string_view i
   if (!authenticated && message.type != ContentType::enveloped_data) {
     throw Error(Kind::malformed, fmt::format("decrypt {}: it is not encrypted, but {}",
                                              quoted(input), message.type_name))
-        .hint(message.type == ContentType::signed_data ? "it is signed: hsmith verify" : "");
+        .hint(message.type == ContentType::signed_data ? "it is signed: hsmith verify FILE" : "");
   }
   EnvelopedData data;
   Reader reader(message.content, quoted(input));

@@ -14,8 +14,9 @@ enum class Severity {
 
 struct Finding {
   Severity severity;
-  std::string code;  // snake_case, stable
-  std::string text;  // one line, safe for a terminal
+  std::string code;    // snake_case, stable
+  std::string text;    // one line, safe for a terminal
+  std::string hint{};  // what to do about it; may be empty
 };
 
 // "notice", "warning", "error".

@@ -19,6 +19,14 @@ void lint_size(std::string_view type, int bits, int least, const Profile& profil
   }
 }
 
+// A type of keys that the profile takes: "rsa:3072".
+std::string a_type(const Profile& profile) {
+  const bool rsa = contains(profile.key_types, "rsa");
+  if (!rsa && contains(profile.key_types, "ed25519")) return "ed25519";
+  return rsa ? fmt::format("rsa:{}", std::max(profile.rsa_bits, 2048))
+             : fmt::format("ec:p{}", std::max(profile.ec_bits, 256));
+}
+
 void lint_type(ossl::KeyAlgorithm algorithm, std::string_view type, int bits,
                const Profile& profile, Findings& findings) {
   static constexpr std::array<std::pair<ossl::KeyAlgorithm, std::string_view>, 3> kNames{{
@@ -33,6 +41,7 @@ void lint_type(ossl::KeyAlgorithm algorithm, std::string_view type, int bits,
     add_finding(findings, Severity::error, "key_type_not_allowed",
                 fmt::format("the profile {} takes keys of the type {}, not {}", profile.name,
                             fmt::join(profile.key_types, ", "), type));
+    findings.back().hint = "another key can be made for the request: --key-type " + a_type(profile);
   } else if (algorithm == ossl::KeyAlgorithm::rsa) {
     lint_size(type, bits, profile.rsa_bits, profile, findings);
     if (profile.rsa_bits_most > 0 && bits > profile.rsa_bits_most) {

@@ -39,17 +39,30 @@ class Failed(Exception):
     """A step that ended otherwise than its CI wants."""
 
 
+# Which contexts GitHub fills in at each level; elsewhere an expression is an error of the workflow.
+OF_WORKFLOW = ("github", "secrets", "inputs", "vars")
+OF_JOB = (*OF_WORKFLOW, "needs", "strategy", "matrix")
+OF_STEP = (*OF_JOB, "job", "runner", "env", "steps")
+
+
 def github_jobs(recipe, variables):
     """Of each job: its name, its steps' scripts, and the environment of each."""
-    def filled(text):
-        return re.sub(r"\$\{\{ *([\w.]+) *\}\}", lambda found: variables[found[1]], text)
-
-    def environment(place):
-        return {name: filled(value) for name, value in place.get("env", {}).items()}
+    def environment(place, contexts):
+        def value_of(found):
+            if found[1].partition(".")[0] not in contexts:
+                raise Failed(f"{found[0]}: there is no such context at this level, only {', '.join(contexts)}")
+            return variables[found[1]]
+        return {name: re.sub(r"\$\{\{ *([\w.]+) *\}\}", value_of, value) for name, value in place.get("env", {}).items()}
     for name, job in recipe["jobs"].items():
-        steps = [(step["run"], environment(recipe) | environment(job) | environment(step))
-                 for step in job["steps"] if "run" in step]
-        yield name, steps
+        of_runner = {"RUNNER_TEMP": variables["runner.temp"], "GITHUB_ENV": f"{variables['runner.temp']}/env-of-{name}"}
+        of_job = of_runner | environment(recipe, OF_WORKFLOW) | environment(job, OF_JOB)
+        yield name, [(step["run"], of_job | environment(step, OF_STEP)) for step in job["steps"] if "run" in step]
+
+
+def exported(environment):
+    """What a job's steps so far have written into the file GITHUB_ENV, for the ones that follow."""
+    path = Path(environment.get("GITHUB_ENV", "/dev/null"))
+    return dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
 
 
 def gitlab_jobs(recipe, variables):
@@ -59,7 +72,7 @@ def gitlab_jobs(recipe, variables):
     for name, job in recipe.items():
         if "script" not in job:
             continue
-        own = {key: re.sub(r"\$(\w+)", lambda found: folder[found[1]], value) for key, value in job["variables"].items()}
+        own = {key: re.sub(r"\$(\w+)", lambda found: folder[found[1]], value) for key, value in job.get("variables", {}).items()}
         yield name, [("\n".join(job.get("before_script", []) + job["script"]), of_project | folder | own)]
 
 
@@ -92,15 +105,16 @@ def try_recipe(path, jobs_of, private):
     (tools / "apt-get").chmod(0o755)
     whole = walkthrough.environment(private)
     bare = {name: value for name, value in whole.items() if not name.startswith("HSMITH_")}
-    make_project(work, {name: value for name, value in whole.items() if name != "HSMITH_TOKEN"})
     variables = {"vars.HSMITH_MODULE": whole["HSMITH_MODULE"], "secrets.TOKEN_PIN": whole["HSMITH_PIN"],
                  "runner.temp": str(private), "folder": str(work)}
+    jobs = list(jobs_of(yaml.safe_load(path.read_text()), variables))
+    make_project(work, {name: value for name, value in whole.items() if name != "HSMITH_TOKEN"})
     done = 0
-    for _, steps in jobs_of(yaml.safe_load(path.read_text()), variables):
+    for _, steps in jobs:
         for name in ("release.tar.gz.sig", "release.pub"):  # each job has a checkout of its own
             (work / name).unlink(missing_ok=True)
         for script, environment in steps:
-            run(script, work, bare | {"PATH": f"{tools}:{bare['PATH']}"} | environment)
+            run(script, work, bare | {"PATH": f"{tools}:{bare['PATH']}"} | exported(environment) | environment)
             done += 1
     if not (work / "release.tar.gz.sig").exists():
         raise Failed("no release was signed")
