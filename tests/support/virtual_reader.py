@@ -58,7 +58,8 @@ def wait_until(what, ready, process):
 
 def start_pcscd(folder, name, port):
     """A pcscd that serves folder/socket and has the one virtual reader `name`."""
-    (folder / "readers").mkdir()
+    (folder / "readers").mkdir(exist_ok=True)
+    (folder / "socket").unlink(missing_ok=True)
     (folder / "readers/vpcd").write_text(
         f'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:0x{port:X}\nLIBPATH {DRIVER}\nCHANNELID 0x{port:X}\n')
     listener = socket.socket(socket.AF_UNIX)
@@ -110,12 +111,14 @@ class Message:
 class Reader:
     """An empty reader; insert() puts a card into it."""
 
-    def __init__(self, folder, port):
-        self.folder, self.port = folder, port
+    def __init__(self, folder, port, name):
+        self.folder, self.port, self.name = folder, port, name
         self.socket = folder / "socket"
         # "N before" or "N after": the card is pulled out before or after it did the N-th command from here on; it
         # is put back when the file is gone.
         self.pull_file = folder / "pull"
+        self.pulled_file = folder / "pulled"  # when that was, by time.monotonic(), which is the same in every process
+        self.restart_file = folder / "restart"  # asks for another pcscd, when the first one has died
         self.commands_file = folder / "commands"  # how many commands the card has had
         self.processes = []
         self.commands = self.pulls = 0
@@ -148,6 +151,17 @@ class Reader:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
+    def restart(self, card):
+        """Another pcscd in the place of one that has died, when that is asked for, with the card in its reader."""
+        while not self.restart_file.exists():
+            time.sleep(0.01)
+        self.pulls = 0  # its log is new
+        self.processes.append(start_pcscd(self.folder, self.name, self.port))
+        wait_until("start another pcscd", lambda: self.log_has("daemon ready"), self.processes[-1])
+        self.restart_file.unlink()
+        Message.send(card, b"\0")  # the power was off
+        return self.connect()
+
     def pull_at(self):
         """How many commands are left before the card is pulled, and whether the last of them is done; or None."""
         with contextlib.suppress(OSError, ValueError):
@@ -159,7 +173,12 @@ class Reader:
         """Carries messages between reader and card, and pulls the card when it is time."""
         card.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader, last_request, since = self.connect(), None, 0
-        while (message := Message.receive(reader)) is not None:
+        while True:
+            message = Message.receive(reader)
+            if message is None:
+                reader.close()
+                reader = self.restart(card)
+                continue
             is_command = len(message) > 1
             pull = self.pull_at() if is_command else None
             if is_command:
@@ -177,6 +196,7 @@ class Reader:
                 if answer and not pulled:
                     Message.send(reader, answer)
             if pulled:
+                self.pulled_file.write_text(str(time.monotonic()))
                 reader.close()
                 self.pulls += 1
                 # A card that is back before pcscd saw that it was gone stays unusable.
@@ -200,7 +220,7 @@ def virtual_reader(name):
                 place = Path(top) / str(attempt)
                 place.mkdir()
                 processes.append(start_pcscd(place, name, port))
-                reader = Reader(place, port)
+                reader = Reader(place, port, name)
                 reader.processes = processes
                 wait_until("start pcscd", lambda: reader.log_has("daemon ready"), processes[-1])
                 if not reader.log_has("failed"):
@@ -217,6 +237,7 @@ def run_command(command, reader, settings):
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("HSMITH_TOKEN", "HSMITH_MODULE_INIT", "HSMITH_SO_PIN_SOURCE")}
     environment |= {"PCSCLITE_CSOCK_NAME": str(reader.socket), "CARD_PULL": str(reader.pull_file),
+                    "CARD_PULLED": str(reader.pulled_file), "CARD_RESTART": str(reader.restart_file),
                     "CARD_COMMANDS": str(reader.commands_file), "PCSCD_PID": str(reader.processes[0].pid)}
     status = subprocess.run(command, env=environment | settings).returncode
     return status if status >= 0 else 128 - status  # a signal, as a shell tells it
