@@ -117,6 +117,9 @@ constexpr Noun kNouns[] = {
     {"quickstart", "Do the main job from end to end with a token made for it"},
 };
 
+// What a noun does that is a command by itself stands in kNouns.
+constexpr const char* kOfTheNoun = "";
+
 constexpr Command kCommands[] = {
     {"token", "list", "List slots and tokens of all modules", add_token_list},
     {"token", "info", "Show one token whole", add_token_info},
@@ -171,11 +174,11 @@ constexpr Command kCommands[] = {
     {"archive", "verify", "Verify every seal and every row of an archive", add_archive_verify},
     {"archive", "backup", "Copy an archive, and verify the copy", add_archive_backup},
     {"archive", "restore", "Make a backup the archive", add_archive_restore},
-    {"recover", nullptr, "Open a recovery blob with an agent's key", add_recover},
+    {"recover", nullptr, kOfTheNoun, add_recover},
     {"pfx", "show", "Show what a PKCS#12 file holds", add_pfx_show},
     {"pfx", "check", "Prove that keys and certificates of a PKCS#12 file fit", add_pfx_check},
     {"pfx", "merge", "Merge several PKCS#12 files into one", add_pfx_merge},
-    {"renew", nullptr, "Ask for the successor of a certificate in service", add_renew},
+    {"renew", nullptr, kOfTheNoun, add_renew},
     {"crl", "install", "Verify revocation lists and keep them", add_crl_install},
     {"crl", "list", "List the revocation lists that are kept", add_crl_list},
     {"crl", "check", "Say whether a certificate is revoked", add_crl_check},
@@ -198,17 +201,15 @@ constexpr Command kCommands[] = {
     {"log", "show", "Show the audit log", add_log_show},
     {"log", "checkpoint", "Sign the end of the audit log", add_log_checkpoint},
     {"log", "verify", "Verify the audit log", add_log_verify},
-    {"doctor", nullptr, "Find what stands in the way, finish what was interrupted", add_doctor},
-    {"sign", nullptr, "Sign files with a key on a token", add_sign},
-    {"verify", nullptr, "Verify a signature", add_verify},
-    {"encrypt", nullptr, "Encrypt a file for the holders of certificates", add_encrypt},
-    {"decrypt", nullptr, "Decrypt a message with a key on a token", add_decrypt},
-    {"sandbox", nullptr, "Run a command with a private SoftHSM token", add_sandbox},
-    {"use", nullptr, "Configure a program that is to use a key", add_use},
-    {"completion", nullptr, "Print the script by which a shell completes command lines",
-     add_completion},
-    {"quickstart", nullptr, "Do the main job from end to end with a token made for it",
-     add_quickstart},
+    {"doctor", nullptr, kOfTheNoun, add_doctor},
+    {"sign", nullptr, kOfTheNoun, add_sign},
+    {"verify", nullptr, kOfTheNoun, add_verify},
+    {"encrypt", nullptr, kOfTheNoun, add_encrypt},
+    {"decrypt", nullptr, kOfTheNoun, add_decrypt},
+    {"sandbox", nullptr, kOfTheNoun, add_sandbox},
+    {"use", nullptr, kOfTheNoun, add_use},
+    {"completion", nullptr, kOfTheNoun, add_completion},
+    {"quickstart", nullptr, kOfTheNoun, add_quickstart},
 };
 
 }  // namespace
