@@ -424,7 +424,7 @@ def change_officer_pin(run):
         raise NoKey("-")
     new = run.file("new-so-pin", Path(source.removeprefix("file:")).read_text().strip()[::-1])
     run.hsmith("token", "pin", "change", "--new-so-pin-source", new,
-               refusals=(*REFUSALS, "pin_invalid", "login_failed", "pin_locked"))
+               refusals=(*REFUSALS, "pin_not_initialized", "pin_invalid", "login_failed", "pin_locked"))
     run.environment["HSMITH_SO_PIN_SOURCE"] = new
     run.hsmith("token", "pin", "change", "--plan", "--new-so-pin-source", new)
 
