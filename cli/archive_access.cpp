@@ -117,8 +117,9 @@ SealKey open_seal_key(Context& context, const ArchiveOptions& options, X509* sea
   return seal;
 }
 
-recovery::Trust trust_of(const Context& context, recovery::Archive& archive) {
+recovery::Trust trust_of(Context& context, recovery::Archive& archive) {
   recovery::Trust trust = recovery::trust_of(archive);
+  for (const std::string& problem : trust.problems) context.warn(problem + ": it is left out");
   for (const std::string& file : context.config.trust_crls) {
     for (auto& crl : x509::read_crls(read_file(file), quoted(file)))
       trust.crls.push_back(std::move(crl));

@@ -51,8 +51,8 @@ struct SealKey {
 };
 SealKey open_seal_key(Context& context, const ArchiveOptions& options, X509* seal_certificate);
 
-// The archive's CRLs and those of [trust] crls.
-recovery::Trust trust_of(const Context& context, recovery::Archive& archive);
+// The archive's anchors and CRLs and those of [trust] crls; warns of what the archive lost.
+recovery::Trust trust_of(Context& context, recovery::Archive& archive);
 
 // Announces a change in the audit log, makes it, and closes the entry. The store's transaction is
 // its own journal: it has happened, or nothing has.

@@ -14,7 +14,7 @@
 namespace hsmith::cli {
 namespace {
 
-constexpr std::size_t kMost = 1000;
+constexpr std::size_t kMost = 100000;  // so many are in memory at once
 const std::vector<std::string> kKinds{"cn",     "email",      "upn",  "user",
                                       "serial", "thumbprint", "keyid"};
 
@@ -30,23 +30,41 @@ std::string value_for(const std::string& kind, const std::string& text) {
   return lower(text);
 }
 
-std::vector<std::int64_t> ids(recovery::Archive& archive, const SearchOptions& options) {
+// What a search may mean, as certificates have it.
+std::vector<recovery::Term> terms_for(const SearchOptions& options) {
   const std::size_t slash = options.search.find('\\');
   if ((options.by.empty() || options.by == "user") && slash != std::string::npos)
-    return archive.store->find("user", lower(options.search.substr(slash + 1)), kMost);
-  std::vector<std::int64_t> found;
-  const auto add = [&](const std::string& kind) {
-    const auto more = archive.store->find(kind, value_for(kind, options.search), kMost);
-    found.insert(found.end(), more.begin(), more.end());
-  };
-  if (!options.by.empty()) {
-    add(options.by);
-  } else {
-    for (const std::string& kind : kKinds) add(kind);
+    return {{"user", lower(options.search.substr(slash + 1))}};
+  if (!options.by.empty()) return {{options.by, value_for(options.by, options.search)}};
+  std::vector<recovery::Term> terms;
+  for (const std::string& kind : kKinds) terms.push_back({kind, value_for(kind, options.search)});
+  return terms;
+}
+
+// All of them, or none: who asks for all of a user's keys must not get some.
+std::set<std::int64_t> ids(recovery::Archive& archive, const SearchOptions& options) {
+  std::set<std::int64_t> all;
+  for (const recovery::Term& term : terms_for(options)) {
+    const auto found = archive.store->find(term.kind, term.value, kMost + 1);
+    all.insert(found.begin(), found.end());
   }
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
-  return found;
+  if (all.size() <= kMost) return all;
+  throw Error(Kind::refused,
+              fmt::format("find the keys of {}: more than {} match", quoted(options.search), kMost))
+      .hint("name them more exactly");
+}
+
+// What keys are found by is not sealed: who edits it must not lead to another's key.
+void check_terms(const SearchOptions& options, const Found& found) {
+  const auto its = recovery::terms_of(found.certificate.get());
+  for (const recovery::Term& term : terms_for(options)) {
+    if (std::find(its.begin(), its.end(), term) != its.end()) return;
+  }
+  throw Error(Kind::mismatch,
+              fmt::format("find the keys of {}: key {} is found by it, and its certificate says "
+                          "nothing of it",
+                          quoted(options.search), found.row.id))
+      .hint("look at all of it with: hsmith archive verify");
 }
 
 std::string sha1_of(X509* certificate) {
@@ -105,6 +123,7 @@ std::vector<Found> search_archive(recovery::Archive& archive, const SearchOption
     recovery::KeyRow row = recovery::checked_key(archive, id);
     ossl::Certificate certificate = recovery::checked_certificate(archive, row.certificate);
     found.push_back({std::move(row), std::move(certificate)});
+    check_terms(options, found.back());
   }
   return found;
 }
@@ -142,6 +161,16 @@ void warn_of_missing_agents(Context& context, recovery::Archive& archive,
     const auto agent = recovery::agent_certificate(archive, sha256);
     if (agent.certificate) continue;
     context.warn(agent.problem + ": this agent is named as the blob names it");
+  }
+}
+
+void warn_of_missing_issuers(Context& context, recovery::Archive& archive,
+                             const std::vector<Found>& found) {
+  std::set<Bytes> issuers;
+  for (const Found& one : found) issuers.insert(one.row.chain.begin(), one.row.chain.end());
+  for (const std::string& problem :
+       recovery::known_certificates(archive, {issuers.begin(), issuers.end()}).problems) {
+    context.warn(problem + ": it is left out");
   }
 }
 

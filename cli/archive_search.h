@@ -23,7 +23,7 @@ struct Found {
 };
 
 // All that match, by ascending number: a name in any case, hex with or without spaces and colons,
-// DOMAIN\user. At most 1,000.
+// DOMAIN\user. Throws refused above 100,000: never some of them; mismatch for a row that was edited.
 std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options);
 
 // Exactly one, or not_found / ambiguous with the candidates.
@@ -32,6 +32,10 @@ Found find_one_key(recovery::Archive& archive, const SearchOptions& options);
 // Names the agents of these keys whose certificates the archive lost.
 void warn_of_missing_agents(Context& context, recovery::Archive& archive,
                             const std::vector<Found>& found);
+
+// Names the issuers in these keys' chains whose certificates the archive lost.
+void warn_of_missing_issuers(Context& context, recovery::Archive& archive,
+                             const std::vector<Found>& found);
 
 Json found_json(recovery::Archive& archive, const Found& found);
 std::string found_line(const Found& found);

@@ -39,15 +39,19 @@ void check_subject(const recovery::Officer& officer, const Found& found) {
 }
 
 // Whether a list of its issuer revokes the certificate because somebody else may have the key.
+// Where the archive lost certificates of which one may be the issuer's, a list in its name counts.
 bool is_compromised(recovery::Archive& archive, const recovery::Trust& trust, const Found& found) {
   X509* user = found.certificate.get();
-  std::vector<ossl::Certificate> issuers = recovery::checked_certificates(archive, found.row.chain);
-  for (const auto& anchor : trust.anchors) issuers.push_back(ossl::share(anchor.get()));
+  recovery::KnownCertificates issuers = recovery::known_certificates(archive, found.row.chain);
+  const bool lost_some = !issuers.problems.empty() || !trust.problems.empty();
+  for (const auto& anchor : trust.anchors)
+    issuers.certificates.push_back(ossl::share(anchor.get()));
   const auto is_issuers = [&](X509_CRL* crl) {
-    return std::any_of(issuers.begin(), issuers.end(), [&](const auto& issuer) {
-      return X509_check_issued(issuer.get(), user) == X509_V_OK &&
-             x509::signed_crl(crl, issuer.get());
-    });
+    return lost_some || std::any_of(issuers.certificates.begin(), issuers.certificates.end(),
+                                    [&](const auto& issuer) {
+                                      return X509_check_issued(issuer.get(), user) == X509_V_OK &&
+                                             x509::signed_crl(crl, issuer.get());
+                                    });
   };
   return std::any_of(trust.crls.begin(), trust.crls.end(), [&](const auto& crl) {
     const auto revoked = x509::revocation_in(crl.get(), user);
@@ -107,6 +111,7 @@ Outcome run(const Options& options, Context& context) {
   for (const std::string& file : outputs) check_output(file, files.replace(file));
   const auto compromised = check_compromised(options, context, archive, found);
   warn_of_missing_agents(context, archive, found);
+  warn_of_missing_issuers(context, archive, found);
   const OfficerKey signer = open_officer(context, options.officer);
   const auto& officer = officer_of(archive, signer.certificate.get());
   for (const Found& one : found) check_subject(officer, one);

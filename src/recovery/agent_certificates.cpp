@@ -8,15 +8,25 @@
 
 namespace hsmith::recovery {
 
+KnownCertificates known_certificates(Archive& archive, const std::vector<Bytes>& hashes) {
+  KnownCertificates known;
+  for (const Bytes& sha256 : hashes) {
+    try {
+      known.certificates.push_back(checked_certificate(archive, sha256));
+    } catch (const Error& error) {
+      if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
+      known.problems.emplace_back(error.what());
+    }
+  }
+  return known;
+}
+
 AgentCertificate agent_certificate(Archive& archive, ByteView sha256) {
+  KnownCertificates known = known_certificates(archive, {to_bytes(sha256)});
   AgentCertificate agent;
   agent.sha256 = to_bytes(sha256);
-  try {
-    agent.certificate = checked_certificate(archive, sha256);
-  } catch (const Error& error) {
-    if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
-    agent.problem = error.what();
-  }
+  if (!known.certificates.empty()) agent.certificate = std::move(known.certificates.front());
+  if (!known.problems.empty()) agent.problem = known.problems.front();
   return agent;
 }
 

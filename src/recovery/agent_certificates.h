@@ -1,5 +1,5 @@
-// Agents of an archive whose certificates its database may have lost: what does not need them works
-// on. Nothing of hsmith deletes one that was ever used.
+// Certificates of an archive that its database may have lost: what does not need them works on.
+// Nothing of hsmith deletes one that was ever used.
 #pragma once
 
 #include <string>
@@ -9,6 +9,14 @@
 #include "src/recovery/envelope.h"
 
 namespace hsmith::recovery {
+
+// Those of these certificates that are there; why the others are not, each named by its SHA-256.
+struct KnownCertificates {
+  std::vector<ossl::Certificate> certificates;
+  std::vector<std::string> problems;
+};
+// Throws when the database itself fails.
+KnownCertificates known_certificates(Archive& archive, const std::vector<Bytes>& hashes);
 
 struct AgentCertificate {
   Bytes sha256;

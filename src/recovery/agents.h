@@ -16,6 +16,7 @@ struct Trust {
   std::vector<ossl::Certificate> anchors;
   std::vector<ossl::Certificate> untrusted;
   std::vector<ossl::Crl> crls;
+  std::vector<std::string> problems;  // of those that the archive lost, which are left out
 };
 
 struct AgentState {

@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
+#include "src/recovery/agent_certificates.h"
 #include "src/recovery/envelope.h"
 #include "src/recovery/private_key.h"
 #include "src/recovery/private_key_blob.h"
@@ -167,9 +168,17 @@ void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
 
 Trust trust_of(Archive& archive) {
   Trust trust;
-  trust.anchors = checked_certificates(archive, archive.settings.anchors);
-  for (const Bytes& hash : archive.settings.crls)
-    trust.crls.push_back(x509::crl_from_der(checked_object(archive, hash), "the archive's CRL"));
+  KnownCertificates anchors = known_certificates(archive, archive.settings.anchors);
+  trust.anchors = std::move(anchors.certificates);
+  trust.problems = std::move(anchors.problems);
+  for (const Bytes& hash : archive.settings.crls) {
+    try {
+      trust.crls.push_back(x509::crl_from_der(checked_object(archive, hash), "the archive's CRL"));
+    } catch (const Error& error) {
+      if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
+      trust.problems.emplace_back(error.what());
+    }
+  }
   return trust;
 }
 

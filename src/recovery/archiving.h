@@ -68,7 +68,8 @@ void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
                   const std::vector<UsableAgent>& agents,
                   const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);
 
-// Anchors, CRLs and certificates of the archive, by which agents and certificates are judged.
+// Anchors and CRLs of the archive, by which agents and certificates are judged. What its database
+// lost is trusted no longer, and is named in `problems`.
 Trust trust_of(Archive& archive);
 
 }  // namespace hsmith::recovery

@@ -129,7 +129,7 @@ MadeBlob make_blob(Archive& archive, const KeyRow& key, const std::string& compr
   for (const auto& agent : agents.known) add_once(all, ossl::share(agent.get()));
   const std::array<const std::vector<Bytes>*, 2> lists{&key.chain, &archive.settings.anchors};
   for (const auto* hashes : lists) {
-    for (auto& certificate : checked_certificates(archive, *hashes))
+    for (auto& certificate : known_certificates(archive, *hashes).certificates)
       add_once(all, std::move(certificate));
   }
   std::erase_if(all, [&](const auto& certificate) {  // OpenSSL adds the signer's own

@@ -17,8 +17,8 @@ namespace hsmith::recovery {
 // the agents' and the officer's certificates; its signed attribute 1.3.6.1.4.1.311.21.16 is the
 // SHA-1 of the user's certificate; another one holds a random number, enveloped to the agents whose
 // certificates the archive has: who writes a receipt (receipt.h) has to know it. Where the key is
-// `compromised`, why it is given out all the same ("" where it is not) is a third one. DER,
-// verified before it is given out.
+// `compromised`, why it is given out all the same ("" where it is not) is a third one. Certificates
+// that the archive lost are left out, but for the user's. DER, verified before it is given out.
 struct MadeBlob {
   Bytes blob;
   Secret challenge;
