@@ -3,9 +3,9 @@
 #include <ctime>
 #include <filesystem>
 #include <fmt/format.h>
+#include <functional>
 #include <map>
 #include <set>
-#include <unistd.h>
 
 #include "cli/archive_access.h"
 #include "cli/commands.h"
@@ -171,19 +171,48 @@ void refuse(Run& run, const std::string& file, X509* certificate, const std::str
   run.failures.emplace_back(Kind::refused, fmt::format("archive {}: {}", quoted(file), cause));
 }
 
+// What else certutil -importKMS takes has no published format.
+Error as_no_pfx(const Error& error) {
+  return Error(error.kind(), error.what())
+      .hint(
+          "keys come in PKCS#12 files (.p12, .pfx); EPF files of Outlook and exports of Exchange's "
+          "Key Management Service (KMS) are not read");
+}
+
+// What is wrong with one file keeps no other from being archived. Nothing but the file may fail in
+// `work`. False when it did.
+bool or_refused(Run& run, const std::string& file, const std::function<void()>& work) {
+  try {
+    work();
+    return true;
+  } catch (const Error& error) {
+    ++run.counters.refused;
+    note(run, file, nullptr, "refused", error.what());
+    run.failures.push_back(error.kind() == Kind::malformed ? as_no_pfx(error) : error);
+    return false;
+  }
+}
+
+recovery::Judgement judge(Run& run, recovery::Candidate& candidate) {
+  if (is_in_batch(run, candidate.certificate.get()))
+    return {Fate::already, "it is in another file too"};
+  return recovery::judge(run.archive, run.trust, candidate, run.options.foreign,
+                         std::time(nullptr));
+}
+
 void take(Run& run, const std::string& file, recovery::Candidate candidate) {
   X509* certificate = candidate.certificate.get();
+  // Where the archive itself fails, it does so here, and that is no fault of the file.
+  const auto there =
+      recovery::archived_key(run.archive, recovery::sha256_of(x509::certificate_der(certificate)));
+  candidate.again = run.options.overwrite && (there.row || there.damaged);
+  recovery::Judgement judgement;
+  const bool judged = or_refused(run, file, [&] {
+    run.counters.users.insert(x509::certificate_facts(certificate).subject);
+    judgement = judge(run, candidate);
+  });
   ++run.counters.with_keys;
-  run.counters.users.insert(x509::certificate_facts(certificate).subject);
-  if (run.options.overwrite) {
-    const auto there = recovery::archived_key(
-        run.archive, recovery::sha256_of(x509::certificate_der(certificate)));
-    candidate.again = there.row || there.damaged;
-  }
-  const auto judgement = is_in_batch(run, certificate)
-                             ? recovery::Judgement{Fate::already, "it is in another file too"}
-                             : recovery::judge(run.archive, run.trust, candidate,
-                                               run.options.foreign, std::time(nullptr));
+  if (!judged) return;
   switch (judgement.fate) {
     case Fate::fit:
       warn_of_other_key(run.context, run.archive, certificate);
@@ -208,13 +237,15 @@ void take(Run& run, const std::string& file, recovery::Candidate candidate) {
   }
 }
 
-void take_file(Run& run, const std::string& file, Passwords& passwords) {
+std::vector<recovery::Candidate> candidates_in(Run& run, const std::string& file,
+                                               Passwords& passwords) {
   const Secret content = Secret::take(read_file(file, recovery::kPfxLimit));
   const bool open = recovery::pfx_opens_without_password(content.reveal(), quoted(file));
   recovery::Pfx pfx =
       recovery::read_pfx(content.reveal(), quoted(file), open ? Secret() : passwords.of(file));
   std::vector<ossl::Certificate> all;
   for (const auto& entry : pfx.certificates) all.push_back(ossl::share(entry.certificate.get()));
+  std::vector<recovery::Candidate> candidates;
   if (pfx.keys.empty()) refuse(run, file, nullptr, "it holds no private key");
   for (auto& entry : pfx.keys) {
     const auto its = recovery::certificates_of(pfx, entry.key.get());
@@ -225,17 +256,10 @@ void take_file(Run& run, const std::string& file, Passwords& passwords) {
       candidate.certificate = ossl::share(const_cast<X509*>(leaf));
       candidate.chain = x509::order_chain(candidate.certificate.get(), all);
       candidate.chain.erase(candidate.chain.begin());
-      take(run, file, std::move(candidate));
+      candidates.push_back(std::move(candidate));
     }
   }
-}
-
-// What else certutil -importKMS takes has no published format.
-Error as_no_pfx(const Error& error) {
-  return Error(error.kind(), error.what())
-      .hint(
-          "keys come in PKCS#12 files (.p12, .pfx); EPF files of Outlook and exports of Exchange's "
-          "Key Management Service (KMS) are not read");
+  return candidates;
 }
 
 Outcome outcome_of(Run& run) {
@@ -283,15 +307,9 @@ Outcome run(const Options& options, Context& context) {
   if (!files.empty() && !options.passwords) passwords.of(files.front());
   run.seal = open_seal_key(context, options.archive, archive.seal_certificate.get());
   for (const std::string& file : files) {
-    try {
-      take_file(run, file, passwords);
-    } catch (const Error& error) {
-      const bool of_this_file = error.exit_status() < 9 || access(file.c_str(), R_OK) != 0;
-      if (!of_this_file) throw;
-      ++run.counters.refused;
-      note(run, file, nullptr, "refused", error.what());
-      run.failures.push_back(error.kind() == Kind::malformed ? as_no_pfx(error) : error);
-    }
+    std::vector<recovery::Candidate> candidates;
+    or_refused(run, file, [&] { candidates = candidates_in(run, file, passwords); });
+    for (auto& candidate : candidates) take(run, file, std::move(candidate));
   }
   flush(run);
   return outcome_of(run);
