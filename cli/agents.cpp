@@ -4,6 +4,7 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/ossl/algorithms.h"
 #include "src/x509/certificate.h"
 
 namespace hsmith::cli {
@@ -30,6 +31,34 @@ std::vector<Bytes> agents_of(const recovery::Archive& archive) {
   std::vector<Bytes> agents;
   for (const auto& agent : archive.settings.agents) agents.push_back(agent.certificate);
   return agents;
+}
+
+std::optional<std::string> thumbprint_start(const std::string& text) {
+  std::string digits = lower(text);
+  std::erase_if(digits, [](char c) { return c == ' ' || c == ':'; });
+  if (digits.size() < 8 || digits.find_first_not_of("0123456789abcdef") != std::string::npos)
+    return std::nullopt;
+  return digits;
+}
+
+bool has_thumbprint(X509* certificate, const std::string& start) {
+  const Bytes der = x509::certificate_der(certificate);
+  return hex(recovery::sha256_of(der)).starts_with(start) ||
+         hex(ossl::digest(ossl::digest_named("sha1"), der)).starts_with(start);
+}
+
+// Two fixed pairs for four agents: one unlucky pair of cards is half of all keys.
+void warn_of_groups(const recovery::Settings& settings, Context& context) {
+  const auto agents = settings.agents.size();
+  const auto count = static_cast<std::size_t>(settings.kras_per_key);
+  if (settings.selection != recovery::Selection::round_robin || count < 2 || agents <= count ||
+      agents % count != 0) {
+    return;
+  }
+  context.warn(
+      fmt::format("{} agents in turn by {} are always the same {} groups: a lost group is "
+                  "1/{} of all keys; hsmith archive set selection spread",
+                  agents, count, agents / count, agents / count));
 }
 
 std::string agent_text(X509* certificate) {

@@ -15,6 +15,15 @@ Bytes find_agent(recovery::Archive& archive, const std::vector<Bytes>& agents,
 // Those of its settings.
 std::vector<Bytes> agents_of(const recovery::Archive& archive);
 
+// The start of a thumbprint as people copy it, with spaces and colons or without: 8 hex digits or
+// more, in lower case. nullopt for anything else.
+std::optional<std::string> thumbprint_start(const std::string& text);
+// Whether a certificate's SHA-1 or SHA-256 starts so.
+bool has_thumbprint(X509* certificate, const std::string& start);
+
+// Warns where the settings choose agents in turn and always the same groups of them.
+void warn_of_groups(const recovery::Settings& settings, Context& context);
+
 // "CN=Agent 2 (1b4ab7c0d1e2f304)".
 std::string agent_text(X509* certificate);
 // Without a certificate: "agent 1b4ab7c0d1e2f304".

@@ -8,7 +8,6 @@
 #include "cli/changes.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/ossl/algorithms.h"
 #include "src/recovery/cmc.h"
 #include "src/recovery/receipt.h"
 #include "src/x509/certificate.h"
@@ -58,15 +57,6 @@ ossl::Certificate certificate_for(const recovery::RecoveryBlob& blob,
   return nullptr;
 }
 
-constexpr std::size_t kFewestDigits = 8;
-
-bool has_thumbprint(X509* certificate, const std::string& start) {
-  if (certificate == nullptr) return false;
-  const Bytes der = x509::certificate_der(certificate);
-  return hex(recovery::sha256_of(der)).starts_with(start) ||
-         hex(ossl::digest(ossl::digest_named("sha1"), der)).starts_with(start);
-}
-
 // Leaves the one agent that is asked for.
 void choose(std::vector<AgentMatch>& agents, const RecipientChoice& choice, const BlobFile& input) {
   if (choice.number == 0 && choice.thumbprint.empty()) return;
@@ -74,7 +64,8 @@ void choose(std::vector<AgentMatch>& agents, const RecipientChoice& choice, cons
   std::erase_if(agents, [&](const AgentMatch& agent) {
     ++number;
     return choice.number != 0 ? number != choice.number
-                              : !has_thumbprint(agent.certificate.get(), choice.thumbprint);
+                              : agent.certificate == nullptr ||
+                                    !has_thumbprint(agent.certificate.get(), choice.thumbprint);
   });
   if (agents.size() == 1) return;
   throw Error(agents.empty() ? Kind::not_found : Kind::ambiguous,
@@ -86,12 +77,27 @@ void choose(std::vector<AgentMatch>& agents, const RecipientChoice& choice, cons
 
 }  // namespace
 
-std::vector<BlobFile> read_blobs(const std::vector<std::string>& files) {
+bool or_failed(Failures& failures, const std::function<void()>& work) {
+  try {
+    work();
+    return true;
+  } catch (const Error& error) {
+    const bool of_one = error.exit_status() != info(Kind::pin_incorrect).exit_status &&
+                        error.kind() != Kind::token_removed;
+    if (failures.all_or_nothing || !of_one) throw;
+    failures.errors.push_back(error);
+    return false;
+  }
+}
+
+std::vector<BlobFile> read_blobs(const std::vector<std::string>& files, Failures& failures) {
   std::vector<BlobFile> inputs;
   for (const std::string& file : files) {
-    const Bytes content = read_file(file);
-    const Bytes der = recovery::cmc_of(content, quoted(file));
-    inputs.push_back({file, recovery::read_blob(der.empty() ? content : der, file)});
+    or_failed(failures, [&] {
+      const Bytes content = read_file(file);
+      const Bytes der = recovery::cmc_of(content, quoted(file));
+      inputs.push_back({file, recovery::read_blob(der.empty() ? content : der, file), ""});
+    });
   }
   return inputs;
 }
@@ -120,23 +126,21 @@ Outcome show_blobs(const std::vector<BlobFile>& blobs) {
 }
 
 RecipientChoice parse_recipient(const std::string& text) {
-  std::string digits = lower(text);
-  std::erase_if(digits, [](char c) { return c == ' ' || c == ':'; });
-  const bool is_hex = digits.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (is_hex && digits.size() >= kFewestDigits) return {0, digits};
+  if (const auto digits = thumbprint_start(text)) return {0, *digits};
   std::size_t number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc() && rest == text.data() + text.size() && number > 0) return {number, ""};
-  throw Error(Kind::usage, fmt::format("--recipient {}: expected a number from 1, or {} and more "
+  throw Error(Kind::usage, fmt::format("--recipient {}: expected a number from 1, or 8 and more "
                                        "digits of a thumbprint",
-                                       quoted(text), kFewestDigits));
+                                       quoted(text)));
 }
 
 AgentMatch match_agent(const BlobFile& input, const RecipientChoice& choice,
                        const tokens::OpenToken& token, const tokens::Inventory& inventory) {
   std::vector<AgentMatch> chosen;
   for (const auto& recipient : input.blob.envelope.data.recipients)
-    chosen.push_back({&recipient, nullptr, certificate_for(input.blob, recipient, inventory)});
+    chosen.push_back(
+        {&input, &recipient, nullptr, certificate_for(input.blob, recipient, inventory)});
   choose(chosen, choice, input);
   for (AgentMatch& agent : chosen) {
     if (!agent.certificate) continue;
@@ -154,21 +158,21 @@ AgentMatch match_agent(const BlobFile& input, const RecipientChoice& choice,
 namespace {
 
 // One receipt has one agent: the one that opened the first blob.
-Bytes make_receipt(const std::vector<BlobFile>& inputs, const std::vector<AgentMatch>& agents,
-                   const tokens::OpenToken& token, const std::string& to) {
-  const AgentMatch& agent = agents.front();
+Bytes make_receipt(std::span<const AgentMatch* const> agents, const tokens::OpenToken& token,
+                   const std::string& to) {
+  const AgentMatch& agent = *agents.front();
   recovery::Receipt receipt;
   receipt.time = rfc3339(std::time(nullptr));
   receipt.agent = recovery::sha256_of(x509::certificate_der(agent.certificate.get()));
   receipt.token = printable(fmt::format("{} {}", token.info.label, token.info.serial));
   receipt.to = to;
-  for (const BlobFile& input : inputs)
-    receipt.entries.push_back(recovery::receipt_entry(input.blob));
+  for (const AgentMatch* one : agents)
+    receipt.entries.push_back(recovery::receipt_entry(one->input->blob));
   const std::string text = recovery::receipt_text(receipt);
   std::vector<Bytes> macs;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto key = tokens::remote_key(token, *agents[i].key);
-    Bytes mac = recovery::receipt_mac(inputs[i].blob, agents[i].certificate.get(), *key, text);
+  for (const AgentMatch* one : agents) {
+    const auto key = tokens::remote_key(token, *one->key);
+    Bytes mac = recovery::receipt_mac(one->input->blob, one->certificate.get(), *key, text);
     if (!mac.empty()) macs.push_back(std::move(mac));
   }
   const recovery::FileSigner signer{tokens::remote_key(token, *agent.key), agent.certificate.get()};
@@ -176,16 +180,16 @@ Bytes make_receipt(const std::vector<BlobFile>& inputs, const std::vector<AgentM
 }
 
 // All are on the disk before the first one is opened.
-void announce(const std::vector<BlobFile>& inputs, const tokens::OpenToken& token,
+void announce(std::span<const AgentMatch> agents, const tokens::OpenToken& token,
               const std::string& to, Context& context) {
-  for (const BlobFile& input : inputs) {
-    const bool last = &input == &inputs.back();
+  for (const AgentMatch& agent : agents) {
+    const bool last = &agent == &agents.back();
     record(context,
            {{"event", "recover"},
             {"token", json_text(token.info.label)},
             {"serial", json_text(token.info.serial)},
-            {"blob", hex(input.blob.sha256)},
-            {"certificate", x509::certificate_sha256(input.blob.user.get())},
+            {"blob", hex(agent.input->blob.sha256)},
+            {"certificate", x509::certificate_sha256(agent.input->blob.user.get())},
             {"to", json_text(to)}},
            last ? audit::Flush::yes : audit::Flush::no);
   }
@@ -193,18 +197,22 @@ void announce(const std::vector<BlobFile>& inputs, const tokens::OpenToken& toke
 
 }  // namespace
 
-OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const std::vector<AgentMatch>& agents,
-                       const tokens::OpenToken& token, bool with_receipt, const std::string& to,
+OpenedBlobs open_blobs(std::span<const AgentMatch> agents, const tokens::OpenToken& token,
+                       bool with_receipt, const std::string& to, Failures& failures,
                        Context& context) {
-  announce(inputs, token, to, context);
+  announce(agents, token, to, context);
   OpenedBlobs opened;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const BlobFile& input = inputs[i];
-    const auto agent = tokens::remote_key(token, *agents[i].key);
-    opened.keys.push_back(
-        {&input, recovery::open_blob(input.blob, *agents[i].recipient, *agent, input.file)});
+  std::vector<const AgentMatch*> done;
+  for (const AgentMatch& agent : agents) {
+    or_failed(failures, [&] {
+      const auto key = tokens::remote_key(token, *agent.key);
+      const BlobFile& input = *agent.input;
+      opened.keys.push_back(
+          {&input, recovery::open_blob(input.blob, *agent.recipient, *key, input.file)});
+      done.push_back(&agent);
+    });
   }
-  if (with_receipt) opened.receipt = make_receipt(inputs, agents, token, to);
+  if (with_receipt && !done.empty()) opened.receipt = make_receipt(done, token, to);
   return opened;
 }
 

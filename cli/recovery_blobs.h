@@ -1,20 +1,33 @@
 // Recovery blobs at an agent's place: read, shown, and opened with the agent's key.
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cli/context.h"
+#include "src/base/error.h"
 #include "src/recovery/recover.h"
 #include "tokens/keys.h"
 
 namespace hsmith::cli {
 
+// Several blobs are several items: what is wrong with one keeps no other from being opened.
+struct Failures {
+  bool all_or_nothing = false;  // it does: there is but one, or all go into one file
+  std::vector<Error> errors;
+};
+// False when the work failed, and its error was kept. An error that is no blob's own is thrown on:
+// after a wrong PIN the next try could lock the card.
+bool or_failed(Failures& failures, const std::function<void()>& work);
+
 struct BlobFile {
   std::string file;
   recovery::RecoveryBlob blob;
+  std::string output;  // where recover writes its key, if into a file
 };
-std::vector<BlobFile> read_blobs(const std::vector<std::string>& files);
+std::vector<BlobFile> read_blobs(const std::vector<std::string>& files, Failures& failures);
 
 // Whose keys they are and which agents can open them.
 Outcome show_blobs(const std::vector<BlobFile>& blobs);
@@ -30,6 +43,7 @@ RecipientChoice parse_recipient(const std::string& text);
 // The agent's key for a blob: of its recipients the one whose private key is on the token; by the
 // certificate that came with the blob or is on the token, so by modulus in the end.
 struct AgentMatch {
+  const BlobFile* input = nullptr;
   const cms::Recipient* recipient = nullptr;
   const tokens::Key* key = nullptr;
   ossl::Certificate certificate;
@@ -45,12 +59,12 @@ struct Opened {
 };
 struct OpenedBlobs {
   std::vector<Opened> keys;
-  Bytes receipt;  // the file, when it was asked for
+  Bytes receipt;  // the file, when it was asked for and a key is there
 };
-// All are opened in one login; each is announced in the audit log before. `agents` are of the
-// inputs, one each; `to` is where the keys go, for the receipt.
-OpenedBlobs open_blobs(const std::vector<BlobFile>& inputs, const std::vector<AgentMatch>& agents,
-                       const tokens::OpenToken& token, bool with_receipt, const std::string& to,
+// All are opened in one login; each is announced in the audit log before. `to` is where the keys
+// go, for the receipt, which names those that were opened.
+OpenedBlobs open_blobs(std::span<const AgentMatch> agents, const tokens::OpenToken& token,
+                       bool with_receipt, const std::string& to, Failures& failures,
                        Context& context);
 
 }  // namespace hsmith::cli

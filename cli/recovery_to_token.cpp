@@ -17,14 +17,14 @@ namespace {
 
 constexpr const char* kTargetPin = "the PIN of --to-token";
 
-// The label in the URI; without one the user's name, and with several keys the serial number too.
-std::string label_of(const TargetToken& target, X509* user, bool several) {
+// The label in the URI; without one the user's name.
+std::string label_of(const TargetToken& target, X509* user) {
   const std::string serial = x509::certificate_facts(user).serial;
   std::string label = target.selector.uri.object
                           ? *target.selector.uri.object
                           : x509::last_value(X509_get_subject_name(user), "CN");
   if (label.empty()) return serial;
-  return several ? fmt::format("{} {}", label, serial) : label;
+  return target.several ? fmt::format("{} {}", label, serial) : label;
 }
 
 // Archived keys decrypt; where the certificate says nothing, they do that and nothing else.
@@ -117,19 +117,24 @@ tokens::Reach way_to(Context& context, const TargetToken& target) {
 
 }  // namespace
 
-Outcome put_on_token(Context& context, const TargetToken& target,
-                     const std::vector<Opened>& opened) {
+Outcome put_on_token(Context& context, const TargetToken& target, const std::vector<Opened>& opened,
+                     Failures& failures) {
+  Outcome outcome;
+  outcome.data["token"] = target.text;
+  outcome.data["keys"] = Json::array();
+  if (opened.empty()) return outcome;
   const tokens::Reach way = way_to(context, target);
   const tokens::OpenToken token =
       tokens::open_token(way, pkcs11::Access::read_write, tokens::Login::user, target.pin);
   const auto lock = tokens::lock_token(way, token.info);
-  Outcome outcome;
   outcome.data["token"] = tokens::token_uri(token.info);
-  outcome.data["keys"] = Json::array();
   for (const Opened& one : opened) {
     const auto facts = x509::certificate_facts(one.input->blob.user.get());
-    const tokens::Key key =
-        put(context, token, one, label_of(target, one.input->blob.user.get(), opened.size() > 1));
+    tokens::Key key;
+    const bool is_there = or_failed(failures, [&] {
+      key = put(context, token, one, label_of(target, one.input->blob.user.get()));
+    });
+    if (!is_there) continue;
     outcome.data["keys"].push_back({{"uri", key.uri},
                                     {"subject", json_text(facts.subject)},
                                     {"serial", facts.serial},

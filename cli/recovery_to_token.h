@@ -16,13 +16,14 @@ struct TargetToken {
   tokens::Selector selector;
   std::string text;  // the URI as it was given, for messages and the receipt
   tokens::PinOptions pin;
+  bool several = false;  // keys: their labels have the serial number too
 };
 TargetToken target_token(Context& context, const std::string& uri,
                          const std::optional<std::string>& pin_source);
 
 // Puts each key there with its certificate, not extractable, proved by an operation. One that is
 // there already gets what it lacks. Nothing else is open on the way in: the agent's token is not.
-Outcome put_on_token(Context& context, const TargetToken& target,
-                     const std::vector<Opened>& opened);
+Outcome put_on_token(Context& context, const TargetToken& target, const std::vector<Opened>& opened,
+                     Failures& failures);
 
 }  // namespace hsmith::cli

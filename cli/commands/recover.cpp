@@ -1,6 +1,7 @@
 // hsmith recover: an agent opens recovery blobs with the card; needs the blob and the card only.
 #include "src/recovery/recover.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fmt/format.h>
@@ -49,25 +50,26 @@ std::string random_password() {
   return text;
 }
 
-// The file of each blob.
-std::vector<std::string> outputs_of(const Options& options, const std::vector<BlobFile>& inputs) {
-  if (options.to_token || options.merge || inputs.size() == 1)
-    return std::vector<std::string>(inputs.size(), options.output);
+bool into_one_file(const Options& options) { return options.merge || options.files.size() == 1; }
+
+// Into the inputs: the file of each blob.
+void name_outputs(const Options& options, std::vector<BlobFile>& inputs) {
+  if (options.to_token) return;
   std::vector<X509*> users;
   for (const BlobFile& input : inputs) users.push_back(input.blob.user.get());
-  std::vector<std::string> outputs;
+  const std::vector<std::string> names = serial_names(users);
   std::map<std::string, std::string> blobs;
-  for (const std::string& name : serial_names(users)) {
-    const std::string& blob = inputs[outputs.size()].file;
-    const auto [other, is_new] = blobs.emplace(name, blob);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    inputs[i].output = options.output;
+    if (into_one_file(options)) continue;
+    const auto [other, is_new] = blobs.emplace(names[i], inputs[i].file);
     if (!is_new) {
       throw Error(Kind::usage, fmt::format("recover: {} and {} hold the same key",
-                                           quoted(other->second), quoted(blob)))
+                                           quoted(other->second), quoted(inputs[i].file)))
           .hint("name one of them");
     }
-    outputs.push_back((std::filesystem::path(options.output) / (name + ".p12")).string());
+    inputs[i].output = (std::filesystem::path(options.output) / (names[i] + ".p12")).string();
   }
-  return outputs;
 }
 
 void check_file_options(const Options& options, const RunFiles& files) {
@@ -76,7 +78,7 @@ void check_file_options(const Options& options, const RunFiles& files) {
   if (options.output == "-") throw Error(Kind::usage, "recover -o -: name a file");
   if (options.password && options.generate_password)
     throw Error(Kind::usage, "recover: --out-password-source or --generate-password, not both");
-  if (options.files.size() > 1 && !options.merge) {
+  if (!into_one_file(options)) {
     if (!std::filesystem::is_directory(options.output)) {
       throw Error(Kind::usage, fmt::format("recover -o {}: several blobs need a folder, or --merge",
                                            quoted(options.output)));
@@ -99,21 +101,26 @@ void check_options(const Options& options, const RunFiles& files) {
     throw Error(Kind::usage, "recover --to-token: -o and the options of files have no place here");
 }
 
-std::vector<Change> changes_of(const Options& options, const std::vector<BlobFile>& inputs,
-                               const std::vector<std::string>& outputs, const RunFiles& files) {
+void check_outputs(const Options& options, const std::vector<BlobFile>& inputs,
+                   const RunFiles& files) {
+  if (options.to_token || into_one_file(options)) return;  // check_options() did
+  for (const BlobFile& input : inputs) check_output(input.output, files.replace(input.output));
+}
+
+std::vector<Change> changes_of(const Options& options, const std::vector<AgentMatch>& agents) {
   std::vector<Change> changes;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
+  for (const AgentMatch& agent : agents) {
     if (options.to_token) {
-      const auto facts = x509::certificate_facts(inputs[i].blob.user.get());
+      const auto facts = x509::certificate_facts(agent.input->blob.user.get());
       changes.push_back(
           {Change::Kind::create, fmt::format("the key of {}, serial {}, with its certificate on {}",
                                              facts.subject, facts.serial, *options.to_token)});
-      continue;
+    } else if (changes.empty() || !options.merge) {
+      changes.push_back({Change::Kind::create, agent.input->output});
     }
-    if (!options.merge) check_output(outputs[i], files.replace(outputs[i]));
-    if (changes.empty() || !options.merge) changes.push_back({Change::Kind::create, outputs[i]});
   }
-  if (!options.receipt.empty()) changes.push_back({Change::Kind::create, options.receipt});
+  if (!options.receipt.empty() && !agents.empty())
+    changes.push_back({Change::Kind::create, options.receipt});
   return changes;
 }
 
@@ -127,101 +134,175 @@ void warn_of_compromised(Context& context, const std::vector<BlobFile>& inputs) 
   }
 }
 
-struct Recovered {
-  std::string file;
-  recovery::Pfx pfx;
-};
+// So many keys are in memory at once, where nothing needs all of them.
+constexpr std::size_t kBatch = 100;
 
-std::vector<Recovered> as_files(std::vector<Opened> opened, const Options& options,
-                                const std::vector<std::string>& outputs) {
-  std::vector<Recovered> all;
-  for (std::size_t i = 0; i < opened.size(); ++i) {
-    recovery::Pfx pfx = recovery::pfx_of(opened[i].input->blob, std::move(opened[i].key));
-    if (options.merge && !all.empty()) {
-      recovery::merge_into(all.front().pfx, std::move(pfx));
-    } else {
-      all.push_back({outputs[i], std::move(pfx)});
-    }
+// Keys on their way into files.
+class Files {
+ public:
+  Files(const Options& options, const Secret& password, RunFiles& files)
+      : options_(options),
+        writer_(password,
+                options.legacy ? recovery::PfxStyle::old_windows : recovery::PfxStyle::modern),
+        files_(files) {
+    outcome_.data["files"] = Json::array();
   }
-  return all;
-}
 
-Outcome written(const std::vector<Recovered>& all, const Options& options, const Secret& password,
-                RunFiles& files) {
-  const auto style = options.legacy ? recovery::PfxStyle::old_windows : recovery::PfxStyle::modern;
-  recovery::PfxWriter writer(password, style);
-  std::vector<MadeFile> made;
-  Outcome outcome;
-  outcome.data["files"] = Json::array();
-  for (const Recovered& one : all) {
-    made.push_back({one.file, writer.write(one.pfx)});
+  void write(std::vector<Opened> opened) {
+    std::vector<MadeFile> made;
+    for (auto& [file, pfx] : pfxs_of(std::move(opened))) {
+      made.push_back({file, writer_.write(pfx)});
+      add(file, pfx);
+    }
+    files_.write(made);
+  }
+
+  // The password that was made here.
+  Outcome done(const Secret& password) {
+    if (!options_.generate_password || outcome_.data["files"].empty()) return std::move(outcome_);
+    outcome_.data["password"] = std::string(as_text(password.reveal()));
+    outcome_.text += fmt::format("password: {}\n", as_text(password.reveal()));
+    return std::move(outcome_);
+  }
+
+ private:
+  std::vector<std::pair<std::string, recovery::Pfx>> pfxs_of(std::vector<Opened> opened) const {
+    std::vector<std::pair<std::string, recovery::Pfx>> all;
+    for (Opened& one : opened) {
+      recovery::Pfx pfx = recovery::pfx_of(one.input->blob, std::move(one.key));
+      if (options_.merge && !all.empty()) {
+        recovery::merge_into(all.front().second, std::move(pfx));
+      } else {
+        all.emplace_back(one.input->output, std::move(pfx));
+      }
+    }
+    return all;
+  }
+
+  void add(const std::string& file, const recovery::Pfx& pfx) {
     Json keys = Json::array();
-    for (const auto& entry : one.pfx.keys) {
-      const auto its = recovery::certificates_of(one.pfx, entry.key.get());
+    for (const auto& entry : pfx.keys) {
+      const auto its = recovery::certificates_of(pfx, entry.key.get());
       const auto facts = x509::certificate_facts(const_cast<X509*>(its.front()));
       keys.push_back({{"subject", json_text(facts.subject)},
                       {"serial", facts.serial},
                       {"sha256", facts.sha256}});
-      outcome.text += fmt::format("{}: the key of {}, serial {}\n", printable(one.file),
-                                  facts.subject, facts.serial);
+      outcome_.text += fmt::format("{}: the key of {}, serial {}\n", printable(file), facts.subject,
+                                   facts.serial);
     }
-    outcome.data["files"].push_back({{"file", json_text(one.file)}, {"keys", std::move(keys)}});
+    outcome_.data["files"].push_back({{"file", json_text(file)}, {"keys", std::move(keys)}});
   }
-  files.write(made);
-  if (options.generate_password) {
-    outcome.data["password"] = std::string(as_text(password.reveal()));
-    outcome.text += fmt::format("password: {}\n", as_text(password.reveal()));
-  }
+
+  const Options& options_;
+  recovery::PfxWriter writer_;
+  RunFiles& files_;
+  Outcome outcome_;
+};
+
+struct Run {
+  const Options& options;
+  Context& context;
+  RunFiles& files;
+  Failures failures;
+};
+
+Outcome with_failures(Outcome outcome, Run& run) {
+  outcome.failures = std::move(run.failures.errors);
   return outcome;
 }
 
-// The agent's token is open in here only: the user's may be one of the same module. The receipt is
-// there before a key leaves.
-std::vector<Opened> open_with_card(const std::vector<BlobFile>& inputs, const Options& options,
-                                   const std::string& to, RunFiles& files, Context& context) {
-  const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
-  const tokens::Inventory inventory = tokens::take_inventory(token);
+// The agent for each blob. Those that have none on this token are failures.
+std::vector<AgentMatch> match_agents(Run& run, const std::vector<BlobFile>& inputs,
+                                     const tokens::OpenToken& token,
+                                     const tokens::Inventory& inventory) {
   const RecipientChoice choice =
-      options.recipient ? parse_recipient(*options.recipient) : RecipientChoice{};
+      run.options.recipient ? parse_recipient(*run.options.recipient) : RecipientChoice{};
   std::vector<AgentMatch> agents;
-  for (const BlobFile& input : inputs)
-    agents.push_back(match_agent(input, choice, token, inventory));
-  if (context.options.plan) return {};
-  OpenedBlobs opened = open_blobs(inputs, agents, token, !options.receipt.empty(), to, context);
-  if (!options.receipt.empty()) files.write({{options.receipt, opened.receipt}});
-  return std::move(opened.keys);
+  for (const BlobFile& input : inputs) {
+    or_failed(run.failures,
+              [&] { agents.push_back(match_agent(input, choice, token, inventory)); });
+  }
+  return agents;
+}
+
+// Opens them, and gives the keys to `take`. The receipt is there before a key leaves: where one is
+// wanted, or all keys go one way, they wait for each other. False when none was opened.
+bool open_all(Run& run, const std::vector<AgentMatch>& agents, const tokens::OpenToken& token,
+              const std::string& to, const std::function<void(std::vector<Opened>)>& take) {
+  const bool with_receipt = !run.options.receipt.empty();
+  const bool together = run.options.to_token || run.options.merge || with_receipt;
+  const std::size_t most = together ? agents.size() : kBatch;
+  bool is_opened = false;
+  for (std::size_t at = 0; at < agents.size(); at += most) {
+    const auto batch = std::span(agents).subspan(at, std::min(most, agents.size() - at));
+    OpenedBlobs opened = open_blobs(batch, token, with_receipt, to, run.failures, run.context);
+    if (opened.keys.empty()) continue;
+    is_opened = true;
+    if (with_receipt) run.files.write({{run.options.receipt, opened.receipt}});
+    take(std::move(opened.keys));
+  }
+  return is_opened;
+}
+
+// The blobs that a trusted officer signed, with the files for their keys.
+std::vector<BlobFile> inputs_of(Run& run, std::vector<BlobFile> read) {
+  const auto officers = trusted_officers(run.options.officers, run.context);
+  std::erase_if(read, [&](const BlobFile& input) {
+    return !or_failed(run.failures, [&] {
+      const recovery::RecoveryBlob& blob = input.blob;
+      require_officer(blob.signer_certificate.get(), blob.signer, officers, input.file);
+    });
+  });
+  warn_of_compromised(run.context, read);
+  name_outputs(run.options, read);
+  check_outputs(run.options, read, run.files);
+  return read;
+}
+
+Outcome recover(Run& run, const std::vector<BlobFile>& inputs) {
+  const Options& options = run.options;
+  std::optional<TargetToken> target;
+  if (options.to_token) target = target_token(run.context, *options.to_token, options.to_pin);
+  if (target) target->several = options.files.size() > 1;
+  const bool ask = !target && !options.generate_password && !run.context.options.plan;
+  const Secret password = ask ? new_password(run.context, options.password, options.output)
+                              : Secret::take(random_password());
+  Files written(options, password, run.files);
+  std::vector<Opened> for_token;
+  bool is_opened = false;
+  {  // the agent's token is open in here only: the user's may be one of the same module
+    const tokens::OpenToken token = open_for_user(run.context, pkcs11::Access::read_only);
+    const tokens::Inventory inventory = tokens::take_inventory(token);
+    const auto agents = match_agents(run, inputs, token, inventory);
+    if (run.context.options.plan) return planned(changes_of(options, agents));
+    is_opened = open_all(run, agents, token, target ? target->text : options.output,
+                         [&](std::vector<Opened> opened) {
+                           if (!target) return written.write(std::move(opened));
+                           for_token = std::move(opened);
+                         });
+  }
+  Outcome outcome =
+      target ? put_on_token(run.context, *target, for_token, run.failures) : written.done(password);
+  if (!options.receipt.empty() && is_opened) {
+    outcome.data["receipt"] = json_text(options.receipt);
+    outcome.text += fmt::format("{}: the receipt\n", printable(options.receipt));
+  }
+  return outcome;
 }
 
 Outcome run(const Options& options, Context& context) {
   if (!options.show) guard_keys(context);
-  const std::vector<BlobFile> inputs = read_blobs(options.files);
-  if (options.show) return show_blobs(inputs);
   RunFiles files(context);
+  Run run{options, context, files, {into_one_file(options) && !options.show, {}}};
+  std::vector<BlobFile> read = read_blobs(options.files, run.failures);
+  if (options.show) return with_failures(show_blobs(read), run);
   check_options(options, files);
-  const auto officers = trusted_officers(options.officers, context);
-  for (const BlobFile& input : inputs) {
-    require_officer(input.blob.signer_certificate.get(), input.blob.signer, officers, input.file);
-  }
-  warn_of_compromised(context, inputs);
-  const std::vector<std::string> outputs = outputs_of(options, inputs);
-  const std::vector<Change> changes = changes_of(options, inputs, outputs, files);
-  std::optional<TargetToken> target;
-  if (options.to_token) target = target_token(context, *options.to_token, options.to_pin);
-  const bool ask = !target && !options.generate_password && !context.options.plan;
-  const Secret password = ask ? new_password(context, options.password, options.output)
-                              : Secret::take(random_password());
-  auto opened =
-      open_with_card(inputs, options, target ? target->text : options.output, files, context);
-  if (context.options.plan) return planned(changes);
-  Outcome outcome =
-      target ? put_on_token(context, *target, opened)
-             : written(as_files(std::move(opened), options, outputs), options, password, files);
-  if (!options.receipt.empty()) {
-    outcome.data["receipt"] = json_text(options.receipt);
-    outcome.text += fmt::format("{}: the receipt\n", printable(options.receipt));
-  }
-  files.done();
-  return outcome;
+  const auto inputs = inputs_of(run, std::move(read));
+  Outcome outcome;
+  outcome.data["files"] = Json::array();
+  if (!inputs.empty()) outcome = recover(run, inputs);
+  if (!context.options.plan) files.done();
+  return with_failures(std::move(outcome), run);
 }
 
 }  // namespace
