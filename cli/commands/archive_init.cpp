@@ -4,13 +4,13 @@
 #include <openssl/rand.h>
 
 #include "cli/archive_access.h"
+#include "cli/archive_crls.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/recovery/selection.h"
 #include "src/x509/certificate.h"
-#include "src/x509/crl.h"
 #include "tokens/certificates.h"
 #include "tokens/token_key.h"
 
@@ -31,7 +31,7 @@ std::string new_id() {
   return hex(id);
 }
 
-recovery::ArchiveChange first_change(const Options& options) {
+recovery::ArchiveChange first_change(const Options& options, Context& context) {
   recovery::ArchiveChange change;
   recovery::Settings settings;
   settings.id = new_id();
@@ -40,19 +40,21 @@ recovery::ArchiveChange first_change(const Options& options) {
     change.objects.push_back(der);
     return recovery::sha256_of(der);
   };
+  std::vector<ossl::Certificate> anchors;
   for (const std::string& file : options.trust) {
-    for (const auto& certificate : x509::read_certificates(read_file(file), quoted(file)))
+    for (auto& certificate : x509::read_certificates(read_file(file), quoted(file))) {
       settings.anchors.push_back(add(x509::certificate_der(certificate.get())));
-  }
-  for (const std::string& file : options.crls) {
-    for (const auto& crl : x509::read_crls(read_file(file), quoted(file)))
-      settings.crls.push_back(add(x509::crl_der(crl.get())));
+      anchors.push_back(std::move(certificate));
+    }
   }
   for (const std::string& file : options.officers) {
     const auto officer = x509::read_certificate(read_file(file), quoted(file));
     settings.officers.push_back({add(x509::certificate_der(officer.get())), "*"});
   }
   change.settings = std::move(settings);
+  std::vector<ArchivedCrl> lists;
+  for (const std::string& file : options.crls)
+    lists = take_crls(file, anchors, std::move(lists), change, context);
   return change;
 }
 
@@ -88,7 +90,7 @@ Outcome done(const Context& context, const recovery::Archive& archive) {
 Outcome run(const Options& options, Context& context) {
   const recovery::StorePlace place = archive_place(context, options.archive);
   if (options.kras_per_key < 1) throw Error(Kind::usage, "--kras-per-key: at least 1");
-  recovery::ArchiveChange change = first_change(options);
+  recovery::ArchiveChange change = first_change(options, context);
   if (recovery::holds_archive(place)) {
     throw Error(Kind::exists,
                 fmt::format("make the archive {}: it is there", quoted(place.name())));

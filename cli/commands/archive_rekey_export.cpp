@@ -40,7 +40,13 @@ std::vector<recovery::UsableAgent> new_agents(const Options& options, recovery::
   for (const std::string& id : options.to)
     wanted.push_back(find_agent(archive, agents_of(archive), id));
   recovery::ValidAgents valid = recovery::valid_agents(archive, trust, std::time(nullptr));
+  const auto old = recovery::agent_certificate(archive, from);
   std::erase_if(valid.agents, [&](const recovery::UsableAgent& agent) {
+    if (wanted.empty() && old.certificate &&
+        ossl::same_public_key(x509::public_key_of(agent.certificate.get()),
+                              x509::public_key_of(old.certificate.get()))) {
+      return true;  // its own card, with a renewed certificate
+    }
     const bool asked = std::find(wanted.begin(), wanted.end(), agent.sha256) != wanted.end();
     return equal(agent.sha256, from) || (!wanted.empty() && !asked);
   });

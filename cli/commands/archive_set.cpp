@@ -2,12 +2,12 @@
 #include <charconv>
 #include <fmt/format.h>
 
-#include "cli/archive_access.h"
+#include "cli/agents.h"
+#include "cli/archive_crls.h"
 #include "cli/commands.h"
 #include "cli/officer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/x509/crl.h"
 
 namespace hsmith::cli {
 namespace {
@@ -41,16 +41,8 @@ bool yes_or_no(const std::string& name, const std::string& value) {
   throw Error(Kind::usage, fmt::format("set {} to {}: expected yes or no", name, quoted(value)));
 }
 
-// The lists in the file take the place of those that the archive had.
-void set_crls(recovery::ArchiveChange& change, const std::string& file) {
-  change.settings->crls.clear();
-  for (const auto& crl : x509::read_crls(read_file(file), quoted(file))) {
-    change.objects.push_back(x509::crl_der(crl.get()));
-    change.settings->crls.push_back(recovery::sha256_of(change.objects.back()));
-  }
-}
-
-void apply(recovery::ArchiveChange& change, const std::string& name, const std::string& value) {
+void apply(recovery::Archive& archive, recovery::ArchiveChange& change, const std::string& name,
+           const std::string& value, Context& context) {
   static const std::vector<std::string> kNames{"kras-per-key", "selection", "allow-foreign", "crl",
                                                "role-separation"};
   recovery::Settings& settings = *change.settings;
@@ -63,7 +55,10 @@ void apply(recovery::ArchiveChange& change, const std::string& name, const std::
     settings.allow_foreign = yes_or_no(name, value);
     return;
   }
-  if (name == kNames[3]) return set_crls(change, value);
+  if (name == kNames[3]) {
+    take_crls(value, trust_of(context, archive).anchors, archived_crls(archive), change, context);
+    return;
+  }
   if (name == kNames[4]) {
     settings.role_separation = yes_or_no(name, value);
     return;
@@ -72,20 +67,6 @@ void apply(recovery::ArchiveChange& change, const std::string& name, const std::
   throw Error(Kind::usage, fmt::format("set {}: there is no such setting", quoted(name)))
       .hint(near ? fmt::format("did you mean {}?", *near)
                  : "settings are kras-per-key, selection, allow-foreign, crl and role-separation");
-}
-
-// Two fixed pairs for four agents: one unlucky pair of cards is half of all keys.
-void warn_of_pairs(const recovery::Settings& settings, Context& context) {
-  const auto agents = settings.agents.size();
-  const auto count = static_cast<std::size_t>(settings.kras_per_key);
-  if (settings.selection != recovery::Selection::round_robin || count < 2 || agents <= count ||
-      agents % count != 0) {
-    return;
-  }
-  context.warn(
-      fmt::format("{} agents in turn by {} are always the same {} groups: a lost group is "
-                  "1/{} of all keys; hsmith archive set selection spread",
-                  agents, count, agents / count, agents / count));
 }
 
 void refuse_officers_with_seal_key(recovery::Archive& archive, const recovery::Settings& settings) {
@@ -100,9 +81,9 @@ Outcome run(const Options& options, Context& context) {
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
   recovery::ArchiveChange change;
   change.settings = archive.settings;
-  apply(change, options.name, options.value);
+  apply(archive, change, options.name, options.value, context);
   refuse_officers_with_seal_key(archive, *change.settings);
-  warn_of_pairs(*change.settings, context);
+  warn_of_groups(*change.settings, context);
   if (context.options.plan) {
     return planned({{Change::Kind::change, fmt::format("{}: {} becomes {}", archive.store->name(),
                                                        options.name, options.value)}});

@@ -5,7 +5,7 @@
 #include "cli/archive_access.h"
 #include "cli/commands.h"
 #include "src/base/text.h"
-#include "src/recovery/seal.h"
+#include "src/recovery/valid_agents.h"
 #include "src/x509/certificate.h"
 
 namespace hsmith::cli {
@@ -15,11 +15,8 @@ Outcome run(const ArchiveOptions& options, Context& context) {
   recovery::Archive archive = open_archive(context, options, recovery::StoreMode::read);
   const recovery::Settings& settings = archive.settings;
   const recovery::Trust trust = trust_of(context, archive);
-  std::size_t usable = 0;
-  for (const auto& agent : settings.agents) {
-    const auto its = recovery::agent_certificate(archive, agent.certificate);
-    usable += recovery::agent_state(its, trust, std::time(nullptr)).usable();
-  }
+  const std::size_t usable =
+      recovery::valid_agents(archive, trust, std::time(nullptr)).agents.size();
   const std::int64_t keys = archive.store->count_keys();
   const bool ready = usable >= static_cast<std::size_t>(settings.kras_per_key);
   Outcome outcome;

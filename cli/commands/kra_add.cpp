@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cli/archive_access.h"
+#include "cli/agents.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -17,7 +17,35 @@ struct Options {
   ArchiveOptions archive;
   std::string certificate;
   std::optional<std::string> probe;
+  std::optional<std::string> thumbprint;
 };
+
+// Typed by hand from another source than the file, as certutil asks for it: keys must not be
+// encrypted to somebody who slipped in a certificate of his own.
+void confirm_thumbprint(const std::string& text, X509* certificate) {
+  const auto start = thumbprint_start(text);
+  if (!start) {
+    throw Error(Kind::usage, fmt::format("--confirm-thumbprint {}: expected the first 8 digits of "
+                                         "the certificate's SHA-1 or SHA-256, or more",
+                                         quoted(text)));
+  }
+  if (has_thumbprint(certificate, *start)) return;
+  throw Error(Kind::refused,
+              fmt::format("add the agent {}: neither thumbprint of its certificate starts with {}",
+                          x509::certificate_facts(certificate).subject, *start))
+      .hint("is it the right file? hsmith cert show FILE");
+}
+
+constexpr int kMostBits = 4096;
+
+void warn_of_large_key(X509* certificate, Context& context) {
+  const auto facts = x509::certificate_facts(certificate);
+  if (facts.key_bits <= kMostBits) return;
+  context.warn(
+      fmt::format("{} has a key of {} bits: archiving and recovering take long; 2048 to "
+                  "{} are enough",
+                  facts.subject, facts.key_bits, kMostBits));
+}
 
 // What the card does, tried out. The module is closed again: the seal key may be on another token.
 std::vector<std::string> probe(Context& context, const std::string& name, X509* certificate) {
@@ -53,9 +81,57 @@ void refuse_key_of(recovery::Archive& archive, X509* certificate) {
   }
 }
 
+// A renewed certificate is of the same subject, and ends later.
+bool renews(X509* certificate, X509* old) {
+  return X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_subject_name(old)) == 0 &&
+         x509::certificate_facts(certificate).not_after > x509::certificate_facts(old).not_after;
+}
+
+// The agent whose renewed certificate this is; nullopt when nobody has its key. Two agents with one
+// key would count one card twice: lost once, it would take keys along that seem to have another.
+std::optional<recovery::Agent> renewed_agent(recovery::Archive& archive, X509* certificate) {
+  for (const auto& agent : archive.settings.agents) {
+    const auto its = recovery::agent_certificate(archive, agent.certificate);
+    if (!its.certificate || !ossl::same_public_key(x509::public_key_of(certificate),
+                                                   x509::public_key_of(its.certificate.get()))) {
+      continue;
+    }
+    if (renews(certificate, its.certificate.get())) return agent;
+    throw Error(Kind::exists,
+                fmt::format("add the agent {}: the agent {} has the same key, and this is no "
+                            "renewed certificate of it",
+                            x509::certificate_facts(certificate).subject, agent_text(its)))
+        .hint("hsmith kra remove " + hex(agent.certificate).substr(0, 16));
+  }
+  return std::nullopt;
+}
+
+// What the card does: tried out, or known from before its certificate was renewed.
+std::vector<std::string> abilities_of(const Options& options, Context& context, X509* certificate,
+                                      const std::optional<recovery::Agent>& renewed) {
+  if (options.probe) return probe(context, *options.probe, certificate);
+  if (renewed) return renewed->abilities;
+  context.warn("the agent's card was not tried out: RSA PKCS#1 v1.5 is assumed (--probe KEY)");
+  return {recovery::kPkcs1};
+}
+
+Outcome outcome_of(const recovery::Agent& agent, X509* certificate,
+                   const recovery::AgentState& state,
+                   const std::optional<recovery::Agent>& renewed) {
+  Outcome outcome;
+  outcome.data = agent_json(certificate, agent.abilities, state);
+  if (renewed) outcome.data["replaces"] = hex(renewed->certificate);
+  outcome.text =
+      fmt::format("{}: agent {}, {}{}\n", x509::certificate_facts(certificate).subject,
+                  hex(agent.certificate).substr(0, 16), fmt::join(agent.abilities, ", "),
+                  renewed ? ", in the place of " + hex(renewed->certificate).substr(0, 16) : "");
+  return outcome;
+}
+
 Outcome run(const Options& options, Context& context) {
   const auto certificate =
       x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
+  if (options.thumbprint) confirm_thumbprint(*options.thumbprint, certificate.get());
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
   const Bytes der = x509::certificate_der(certificate.get());
   const Bytes sha256 = recovery::sha256_of(der);
@@ -67,27 +143,28 @@ Outcome run(const Options& options, Context& context) {
       recovery::agent_state(certificate.get(), trust_of(context, archive), std::time(nullptr));
   refuse_unusable(state, certificate.get());
   refuse_key_of(archive, certificate.get());
-  std::vector<std::string> abilities{recovery::kPkcs1};
-  if (options.probe) {
-    abilities = probe(context, *options.probe, certificate.get());
-  } else {
-    context.warn("the agent's card was not tried out: RSA PKCS#1 v1.5 is assumed (--probe KEY)");
-  }
-  if (context.options.plan) {
-    return planned({{Change::Kind::change,
-                     fmt::format("{}: agent {} comes in", archive.store->name(), hex(sha256))}});
-  }
+  const auto renewed = renewed_agent(archive, certificate.get());
+  const recovery::Agent agent{sha256, abilities_of(options, context, certificate.get(), renewed)};
   recovery::ArchiveChange change;
   change.objects.push_back(der);
   change.settings = archive.settings;
-  change.settings->agents.push_back({sha256, abilities});
-  change_settings(context, options.archive, archive, std::move(change), {{"agent", hex(sha256)}});
-  Outcome outcome;
-  outcome.data = agent_json(certificate.get(), abilities, state);
-  outcome.text =
-      fmt::format("{}: agent {}, {}\n", x509::certificate_facts(certificate.get()).subject,
-                  hex(sha256).substr(0, 16), fmt::join(abilities, ", "));
-  return outcome;
+  auto& agents = change.settings->agents;
+  Json facts{{"agent", hex(sha256)}};
+  if (renewed) {
+    std::erase_if(agents, [&](const auto& a) { return a.certificate == renewed->certificate; });
+    facts["replaces"] = hex(renewed->certificate);
+  }
+  agents.push_back(agent);
+  warn_of_large_key(certificate.get(), context);
+  warn_of_groups(*change.settings, context);
+  if (context.options.plan) {
+    return planned(
+        {{Change::Kind::change,
+          fmt::format("{}: agent {} comes in{}", archive.store->name(), hex(sha256),
+                      renewed ? ", in the place of " + hex(renewed->certificate) : "")}});
+  }
+  change_settings(context, options.archive, archive, std::move(change), facts);
+  return outcome_of(agent, certificate.get(), state, renewed);
 }
 
 }  // namespace
@@ -98,6 +175,9 @@ void add_kra_add(Arguments& command, Context& context) {
   command.add_option("CERT", options->certificate, "The agent's certificate, a file").required();
   command.add_option("--probe", options->probe,
                      "The agent's key on its card, as a URI: what the card can do is tried out");
+  command.add_option("--confirm-thumbprint", options->thumbprint,
+                     "First 8 digits or more of the certificate's SHA-1 or SHA-256, from a source "
+                     "that is to be trusted: another certificate is refused");
   command.footer(
       "Examples:\n  hsmith kra add agent.crt --probe 'pkcs11:token=agent;object=kra'\n"
       "  hsmith kra add agent.crt --archive sqlite:/srv/keys.db");

@@ -31,6 +31,7 @@ Outcome run(const Options& options, Context& context) {
                     "archived until one is added",
                     agents.size(), archive.settings.kras_per_key));
   }
+  warn_of_groups(*change.settings, context);
   if (context.options.plan) return planned(changes);
   confirm(context, changes);
   change_settings(context, options.archive, archive, std::move(change), {{"agent", hex(sha256)}});
