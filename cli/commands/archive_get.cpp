@@ -1,5 +1,6 @@
 // hsmith archive get: a key's recovery blob, signed by an officer.
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <fmt/format.h>
 #include <set>
@@ -38,36 +39,67 @@ void check_subject(const recovery::Officer& officer, const Found& found) {
                           quoted(officer.subjects)));
 }
 
-// Whether a list of its issuer revokes the certificate because somebody else may have the key.
-// Where the archive lost certificates of which one may be the issuer's, a list in its name counts.
-bool is_compromised(recovery::Archive& archive, const recovery::Trust& trust, const Found& found) {
+// What the lists of its issuer say of a certificate.
+struct Revocation {
+  bool current = false;      // revoked for good by a list that is not out of date
+  bool compromised = false;  // because somebody else may have the key
+};
+
+bool is_current(X509_CRL* crl, std::time_t now) {
+  const x509::CrlFacts facts = x509::crl_facts(crl);
+  return facts.this_update <= now && facts.next_update && *facts.next_update > now;
+}
+
+// Where the archive lost certificates of which one may be the issuer's, a list in its name that
+// says that the key is compromised counts.
+Revocation revocation_of(recovery::Archive& archive, const recovery::Trust& trust,
+                         const Found& found, std::time_t now) {
   X509* user = found.certificate.get();
   recovery::KnownCertificates issuers = recovery::known_certificates(archive, found.row.chain);
   const bool lost_some = !issuers.problems.empty() || !trust.problems.empty();
   for (const auto& anchor : trust.anchors)
     issuers.certificates.push_back(ossl::share(anchor.get()));
-  const auto is_issuers = [&](X509_CRL* crl) {
-    return lost_some || std::any_of(issuers.certificates.begin(), issuers.certificates.end(),
-                                    [&](const auto& issuer) {
-                                      return X509_check_issued(issuer.get(), user) == X509_V_OK &&
-                                             x509::signed_crl(crl, issuer.get());
-                                    });
-  };
-  return std::any_of(trust.crls.begin(), trust.crls.end(), [&](const auto& crl) {
+  Revocation revocation;
+  for (const auto& crl : trust.crls) {
     const auto revoked = x509::revocation_in(crl.get(), user);
-    return revoked && revoked->find("Compromise") != std::string::npos && is_issuers(crl.get());
-  });
+    if (!revoked) continue;
+    const bool is_issuers = std::any_of(
+        issuers.certificates.begin(), issuers.certificates.end(), [&](const auto& issuer) {
+          return X509_check_issued(issuer.get(), user) == X509_V_OK &&
+                 x509::signed_crl(crl.get(), issuer.get());
+        });
+    const bool for_good = revoked->find("certificateHold") == std::string::npos;
+    const bool is_compromise = revoked->find("Compromise") != std::string::npos;
+    revocation.current |= is_issuers && for_good && is_current(crl.get(), now);
+    revocation.compromised |= (is_issuers || lost_some) && is_compromise;
+  }
+  return revocation;
+}
+
+// So that nobody goes on using a key that others have: the white paper's practice. A certificate
+// that has ended needs no revocation, and drops out of the lists.
+void require_revoked(const recovery::Archive& archive, const Revocation& revocation,
+                     const Found& found, std::time_t now) {
+  const auto facts = x509::certificate_facts(found.certificate.get());
+  if (!archive.settings.require_revoked || revocation.current || facts.not_after < now) return;
+  throw Error(Kind::refused, fmt::format("export the key of {}, serial {}: its certificate is not "
+                                         "revoked by a current list, and the archive asks for that",
+                                         facts.subject, facts.serial))
+      .hint("have it revoked, and bring the new list in: hsmith archive set crl FILE");
 }
 
 // A compromised key is never used again; old data may have to be read with it. The numbers of those
 // that are.
-std::set<std::int64_t> check_compromised(const Options& options, Context& context,
-                                         recovery::Archive& archive,
-                                         const std::vector<Found>& found) {
+std::set<std::int64_t> check_revocation(const Options& options, Context& context,
+                                        recovery::Archive& archive,
+                                        const std::vector<Found>& found) {
   const recovery::Trust trust = trust_of(context, archive);
+  const std::time_t now = std::time(nullptr);
   std::set<std::int64_t> compromised;
   for (const Found& one : found) {
-    if (!is_compromised(archive, trust, one)) continue;
+    const Revocation revocation = revocation_of(archive, trust, one, now);
+    require_revoked(archive, revocation, one, now);
+    if (!revocation.compromised) continue;
     const auto facts = x509::certificate_facts(one.certificate.get());
     const std::string what = fmt::format("the key of {}, serial {}", facts.subject, facts.serial);
     if (options.reason.empty()) {
@@ -109,7 +141,7 @@ Outcome run(const Options& options, Context& context) {
   RunFiles files(context);
   const std::vector<std::string> outputs = outputs_of(options, found);
   for (const std::string& file : outputs) check_output(file, files.replace(file));
-  const auto compromised = check_compromised(options, context, archive, found);
+  const auto compromised = check_revocation(options, context, archive, found);
   warn_of_missing_agents(context, archive, found);
   warn_of_missing_issuers(context, archive, found);
   const OfficerKey signer = open_officer(context, options.officer);

@@ -43,8 +43,8 @@ bool yes_or_no(const std::string& name, const std::string& value) {
 
 void apply(recovery::Archive& archive, recovery::ArchiveChange& change, const std::string& name,
            const std::string& value, Context& context) {
-  static const std::vector<std::string> kNames{"kras-per-key", "selection", "allow-foreign", "crl",
-                                               "role-separation"};
+  static const std::vector<std::string> kNames{
+      "kras-per-key", "selection", "allow-foreign", "crl", "role-separation", "require-revoked"};
   recovery::Settings& settings = *change.settings;
   if (name == kNames[0]) return set_count(settings, value);
   if (name == kNames[1]) {
@@ -63,10 +63,15 @@ void apply(recovery::Archive& archive, recovery::ArchiveChange& change, const st
     settings.role_separation = yes_or_no(name, value);
     return;
   }
+  if (name == kNames[5]) {
+    settings.require_revoked = yes_or_no(name, value);
+    return;
+  }
   const auto near = did_you_mean(name, kNames);
   throw Error(Kind::usage, fmt::format("set {}: there is no such setting", quoted(name)))
       .hint(near ? fmt::format("did you mean {}?", *near)
-                 : "settings are kras-per-key, selection, allow-foreign, crl and role-separation");
+                 : "settings are kras-per-key, selection, allow-foreign, crl, role-separation and "
+                   "require-revoked");
 }
 
 void refuse_officers_with_seal_key(recovery::Archive& archive, const recovery::Settings& settings) {
@@ -103,7 +108,7 @@ void add_archive_set(Arguments& command, Context& context) {
   add_archive_change_options(command, options->archive);
   command
       .add_option("NAME", options->name,
-                  "kras-per-key, selection, allow-foreign, crl or role-separation")
+                  "kras-per-key, selection, allow-foreign, crl, role-separation or require-revoked")
       .required();
   command
       .add_option("VALUE", options->value,

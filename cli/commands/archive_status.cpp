@@ -28,17 +28,19 @@ Outcome run(const ArchiveOptions& options, Context& context) {
                   {"selection", recovery::selection_name(settings.selection)},
                   {"allow_foreign", settings.allow_foreign},
                   {"role_separation", settings.role_separation},
+                  {"require_revoked", settings.require_revoked},
                   {"agents", settings.agents.size()},
                   {"agents_usable", usable},
                   {"officers", settings.officers.size()},
                   {"ready", ready}};
   outcome.text = fmt::format(
       "{}\nkeys: {}\nagents: {}, of which {} can be encrypted to, {} are needed for each key "
-      "({})\nofficers: {}\nforeign certificates: {}\nofficers may have the seal key: {}\nready to "
-      "archive: {}\n",
+      "({})\nofficers: {}\nforeign certificates: {}\nofficers may have the seal key: {}\n"
+      "given out: {}\nready to archive: {}\n",
       printable(archive.store->name()), keys, settings.agents.size(), usable, settings.kras_per_key,
       recovery::selection_name(settings.selection), settings.officers.size(),
       settings.allow_foreign ? "allowed" : "refused", settings.role_separation ? "no" : "yes",
+      settings.require_revoked ? "keys of revoked certificates only" : "every key",
       ready ? "yes" : "NO");
   return outcome;
 }

@@ -41,6 +41,7 @@ struct Settings {
   Selection selection = Selection::round_robin;
   bool allow_foreign = false;
   bool role_separation = false;  // no officer may have the seal key
+  bool require_revoked = false;  // a key is given out once its certificate is revoked
   std::vector<Agent> agents;
   std::vector<Officer> officers;
   std::vector<Bytes> anchors;

@@ -38,6 +38,7 @@ Json settings_json(const Settings& settings) {
             {"selection", selection_name(settings.selection)},
             {"allow_foreign", settings.allow_foreign},
             {"role_separation", settings.role_separation},
+            {"require_revoked", settings.require_revoked},
             {"agents", Json::array()},
             {"officers", Json::array()},
             {"anchors", hashes_json(settings.anchors)},
@@ -59,7 +60,8 @@ Settings settings_of(const Json& json) {
   settings.kras_per_key = json.at("kras_per_key").get<int>();
   settings.selection = selection_named(json.at("selection").get<std::string>());
   settings.allow_foreign = json.at("allow_foreign").get<bool>();
-  settings.role_separation = json.value("role_separation", false);  // older archives lack it
+  settings.role_separation = json.value("role_separation", false);  // older archives lack it,
+  settings.require_revoked = json.value("require_revoked", false);  // and this
   for (const Json& agent : json.at("agents")) {
     settings.agents.push_back(
         {hash_of(agent.at("certificate")), agent.at("abilities").get<std::vector<std::string>>()});
