@@ -23,7 +23,8 @@ struct Found {
 };
 
 // All that match, by ascending number: a name in any case, hex with or without spaces and colons,
-// DOMAIN\user. Throws refused above 100,000: never some of them; mismatch for a row that was edited.
+// DOMAIN\user. Throws refused above 100,000: never some of them; mismatch for a row that was
+// edited.
 std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options);
 
 // Exactly one, or not_found / ambiguous with the candidates.
