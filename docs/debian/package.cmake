@@ -25,8 +25,20 @@ install(FILES ${completions}/_hsmith DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/ve
 install(FILES ${completions}/hsmith.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d OPTIONAL)
 
 file(GLOB guides CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md)
-install(FILES ${guides} README.md docs/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs/ci DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# The pages of docs/ come to stand beside the README: what they and it say of each other's places is set right.
+set(pages ${CMAKE_BINARY_DIR}/pages)
+file(REMOVE_RECURSE ${pages})
+foreach(page README.md ${guides})
+  file(READ ${page} text)
+  get_filename_component(name ${page} NAME)
+  string(REGEX REPLACE "([(`]|-f )docs/" "\\1" text "${text}")
+  string(REPLACE "](../README.md" "](README.md" text "${text}")
+  file(WRITE ${pages}/${name} "${text}")
+endforeach()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS README.md ${guides})
+install(DIRECTORY ${pages}/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/archive-roles.sql docs/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/ci docs/schema DESTINATION ${CMAKE_INSTALL_DOCDIR})
 execute_process(COMMAND gzip -9nc ${CMAKE_SOURCE_DIR}/docs/debian/changelog OUTPUT_FILE ${CMAKE_BINARY_DIR}/changelog.gz
   COMMAND_ERROR_IS_FATAL ANY)
 install(FILES ${CMAKE_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCDIR})
