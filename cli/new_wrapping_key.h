@@ -21,7 +21,9 @@ struct WrappingKeyOptions {
 };
 
 // key generate --use wrap, from the login to the answer. `login_as` must be "so".
-// An id of its own is made where the spec has none: the key cannot be changed afterwards.
+// An id of its own is made where the spec has none: the key cannot be changed afterwards. Throws
+// login_failed for another login, usage for options that do not go together, refused without an
+// approval, unsupported where the token would let the key out, and token_failed.
 Outcome make_wrapping_key(tokens::KeySpec spec, const std::string& login_as,
                           const WrappingKeyOptions& options, Context& context);
 

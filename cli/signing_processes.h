@@ -14,6 +14,7 @@ class SigningProcesses {
   // In each process `make_worker` opens the token; it gets what go() was given.
   using MakeTold = std::function<SignFile(const std::string& told)>;
 
+  // Throws io when a process cannot be started.
   SigningProcesses(unsigned count, std::span<const SigningTask> tasks, const MakeTold& make_worker);
   ~SigningProcesses();
   SigningProcesses(const SigningProcesses&) = delete;

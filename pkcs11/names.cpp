@@ -288,23 +288,6 @@ std::string mechanism_name(CK_MECHANISM_TYPE type) {
   return name_in<CK_MECHANISM_TYPE>(kMechanisms, type);
 }
 
-std::string object_class_name(CK_OBJECT_CLASS type) {
-  switch (type) {
-    case CKO_DATA:
-      return "data object";
-    case CKO_CERTIFICATE:
-      return "certificate";
-    case CKO_PUBLIC_KEY:
-      return "public key";
-    case CKO_PRIVATE_KEY:
-      return "private key";
-    case CKO_SECRET_KEY:
-      return "secret key";
-    default:
-      return "object of class " + number_name(type);
-  }
-}
-
 std::string user_name(CK_USER_TYPE type) {
   switch (type) {
     case CKU_SO:

@@ -11,7 +11,6 @@ namespace hsmith::pkcs11 {
 // lies in the vendors' range: "0x80000001 (vendor-defined)".
 std::string attribute_name(CK_ATTRIBUTE_TYPE type);
 std::string mechanism_name(CK_MECHANISM_TYPE type);
-std::string object_class_name(CK_OBJECT_CLASS type);
 std::string user_name(CK_USER_TYPE type);
 
 // A number of a table-less kind: "0x1f", with the vendors' range named.

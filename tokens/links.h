@@ -40,11 +40,13 @@ struct LinkSurvey {
 };
 
 // Looks at everything. A private key that nothing shows the public half of is tried, by an
-// operation, with public keys and certificates that have no partner.
+// operation, with public keys and certificates that have no partner. Throws token_removed; what else
+// a token fails at in a trial is no match.
 LinkSurvey survey_links(const OpenToken& token, const Inventory& inventory);
 
 // Gives the misfits their label and id and reads them back; a certificate that may not be changed
-// is put there anew and the old one deleted. Doing it again changes nothing.
+// is put there anew and the old one deleted. Doing it again changes nothing. Throws unsupported
+// before anything is changed, else what the token failed with, as unfinished.
 void relink(const OpenToken& token, const Links& links);
 
 }  // namespace hsmith::tokens

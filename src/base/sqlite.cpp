@@ -246,8 +246,6 @@ void Database::execute(const char* sql) {
     fail(database_, path_, "use");
 }
 
-std::int64_t Database::last_row() const { return sqlite().last_insert_rowid(database_); }
-
 std::int64_t Database::changed() const { return sqlite().changes64(database_); }
 
 // The file may have been made by somebody else: its schema may run nothing.

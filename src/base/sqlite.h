@@ -76,7 +76,6 @@ class Database {
   const std::string& path() const { return path_; }
   Statement prepare(std::string_view sql) { return Statement(database_, path_, sql); }
   void execute(const char* sql);
-  std::int64_t last_row() const;
   // Rows that the last INSERT, UPDATE or DELETE changed.
   std::int64_t changed() const;
 

@@ -36,7 +36,6 @@ SqliteLibrary load() {
   find(library, "sqlite3_busy_timeout", l.busy_timeout);
   find(library, "sqlite3_db_config", l.db_config);
   find(library, "sqlite3_limit", l.limit);
-  find(library, "sqlite3_last_insert_rowid", l.last_insert_rowid);
   find(library, "sqlite3_changes64", l.changes64);
   find(library, "sqlite3_prepare_v2", l.prepare_v2);
   find(library, "sqlite3_finalize", l.finalize);

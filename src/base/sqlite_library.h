@@ -18,7 +18,6 @@ struct SqliteLibrary {
   decltype(&sqlite3_busy_timeout) busy_timeout;
   decltype(&sqlite3_db_config) db_config;
   decltype(&sqlite3_limit) limit;
-  decltype(&sqlite3_last_insert_rowid) last_insert_rowid;
   decltype(&sqlite3_changes64) changes64;
   decltype(&sqlite3_prepare_v2) prepare_v2;
   decltype(&sqlite3_finalize) finalize;

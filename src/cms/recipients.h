@@ -7,7 +7,8 @@
 
 namespace hsmith::cms {
 
-// Appends what one RecipientInfo says; a KeyAgreeRecipientInfo may name several.
+// Appends what one RecipientInfo says; a KeyAgreeRecipientInfo may name several. What hsmith cannot
+// open is said of the recipient; throws malformed, with `input`, for what is no RecipientInfo.
 void read_recipient(const Element& info, std::string_view input, std::vector<Recipient>& out);
 
 }  // namespace hsmith::cms

@@ -24,7 +24,8 @@ struct RsaEncryption {
 std::string describe(const RsaEncryption& how);
 
 // The message in a block that is as long as the modulus; nullopt when it is not padded so. The
-// block is read in constant time: only the answer itself tells something.
+// block is read in constant time: only the answer itself tells something. Throws unsupported for a
+// block that is too short for the padding.
 std::optional<Secret> unpad(const RsaEncryption& how, ByteView block);
 
 // A key that was encrypted. Where the padding was bad, or the message was of another length,
@@ -33,7 +34,7 @@ struct DecryptedKey {
   Secret key;
   bool good = false;
 };
-// The same instructions whatever the block is.
+// The same instructions whatever the block is. Throws as unpad.
 DecryptedKey unpad_key(const RsaEncryption& how, ByteView block, std::size_t size);
 DecryptedKey random_key(std::size_t size);
 

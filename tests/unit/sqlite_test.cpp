@@ -47,9 +47,8 @@ TEST_F(SqliteTest, WhatIsBoundComesBackAsItWas) {
   Database database = open();
   add(database, "Grüner Markt'); DROP TABLE shop;--");
   const Bytes blob{0, 1, 0xff, 0};
-  database.prepare("INSERT INTO item (shop, what) VALUES (?, ?)")
-      .bind(1, database.last_row())
-      .bind(2, ByteView(blob))
+  database.prepare("INSERT INTO item (shop, what) SELECT max(id), ? FROM shop")
+      .bind(1, ByteView(blob))
       .run();
   EXPECT_EQ(database.changed(), 1);
   Statement row = database.prepare("SELECT name, what, NULL FROM shop JOIN item ON shop.id = shop");
