@@ -5,10 +5,9 @@
 #include <fmt/format.h>
 #include <set>
 
-#include "src/base/base64.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/ossl/check.h"
+#include "src/x509/inf_reader.h"
 #include "src/x509/name.h"
 
 namespace hsmith::x509 {
@@ -44,43 +43,6 @@ constexpr std::array<std::string_view, 11> kTaken{
     "privatekeyarchive", "alternatesignaturealgorithm",
     "x500nameflags"};
 
-struct Reader {
-  const std::string& document;
-  RequestTemplate wanted{};
-  std::vector<std::string> passed_over{};
-  std::set<std::string> critical{};  // OIDs
-
-  [[noreturn]] void refuse(const InfEntry& entry, std::string_view cause) const {
-    refuse_inf(document, entry.line, fmt::format("{}: {}", printable(entry.key, 60), cause));
-  }
-};
-
-bool is_true(const InfEntry& entry, const Reader& reader) {
-  const std::string word = lower(trim(entry.value));
-  if (word == "true" || word == "1" || word == "yes") return true;
-  if (word == "false" || word == "0" || word == "no") return false;
-  reader.refuse(entry, "it must be TRUE or FALSE");
-}
-
-unsigned long number_of(const InfEntry& entry, const Reader& reader) {
-  const std::string text(trim(entry.value));
-  std::size_t end = 0;
-  unsigned long number = 0;
-  try {
-    number = std::stoul(text, &end, 0);
-  } catch (const std::exception&) {
-    end = 0;
-  }
-  if (end == 0 || end != text.size()) reader.refuse(entry, "it must be a number");
-  return number;
-}
-
-const InfEntry* find(const InfSection& section, std::string_view key) {
-  const auto found = std::find_if(section.entries.begin(), section.entries.end(),
-                                  [&](const InfEntry& entry) { return lower(entry.key) == key; });
-  return found == section.entries.end() ? nullptr : &*found;
-}
-
 // CertStrToName's text as RFC 4514: values in quotes, ';' between fields, "OID." before an OID.
 // With `only_semicolons` a comma belongs to the value.
 std::string rfc4514_of(std::string_view text, bool only_semicolons) {
@@ -112,7 +74,7 @@ std::string rfc4514_of(std::string_view text, bool only_semicolons) {
   return cleaned;
 }
 
-void read_subject(const InfSection& section, Reader& reader) {
+void read_subject(const InfSection& section, InfReader& reader) {
   const InfEntry* entry = find(section, "subject");
   const InfEntry* flags = find(section, "x500nameflags");
   constexpr unsigned long kSemicolons = 0x40000000;  // CERT_NAME_STR_SEMICOLON_FLAG
@@ -129,7 +91,7 @@ void read_subject(const InfSection& section, Reader& reader) {
   }
 }
 
-void read_key(const InfSection& section, Reader& reader) {
+void read_key(const InfSection& section, InfReader& reader) {
   const InfEntry* length = find(section, "keylength");
   const InfEntry* algorithm = find(section, "keyalgorithm");
   if (length == nullptr && algorithm == nullptr) return;
@@ -149,7 +111,7 @@ void read_key(const InfSection& section, Reader& reader) {
   reader.wanted.key_type = "ec:p" + curve;
 }
 
-void read_digest(const InfEntry& entry, Reader& reader) {
+void read_digest(const InfEntry& entry, InfReader& reader) {
   std::string name = lower(trim(entry.value));
   std::erase(name, '-');
   if (name == "sha256" || name == "sha384" || name == "sha512") {
@@ -162,7 +124,7 @@ void read_digest(const InfEntry& entry, Reader& reader) {
       .hint("write HashAlgorithm = sha256");
 }
 
-void read_request_type(const InfEntry& entry, const Reader& reader) {
+void read_request_type(const InfEntry& entry, const InfReader& reader) {
   const std::string type = lower(trim(entry.value));
   if (type == "pkcs10" || type == "pkcs10-") return;
   throw Error(Kind::unsupported, fmt::format("read {}, line {}: RequestType = {}: hsmith writes "
@@ -173,7 +135,7 @@ void read_request_type(const InfEntry& entry, const Reader& reader) {
 }
 
 // The flags of wincrypt.h, by value or by name, joined with '|'.
-void read_key_usage(const InfEntry& entry, Reader& reader) {
+void read_key_usage(const InfEntry& entry, InfReader& reader) {
   struct Flag {
     unsigned long bit;
     const char* windows;
@@ -205,7 +167,7 @@ void read_key_usage(const InfEntry& entry, Reader& reader) {
   if (bits != 0) reader.refuse(entry, fmt::format("0x{:x} is no key usage", bits));
 }
 
-void read_entry(const InfEntry& entry, Reader& reader) {
+void read_entry(const InfEntry& entry, InfReader& reader) {
   const std::string key = lower(entry.key);
   if (key == "hashalgorithm") return read_digest(entry, reader);
   if (key == "keyusage") return read_key_usage(entry, reader);
@@ -237,7 +199,7 @@ void read_entry(const InfEntry& entry, Reader& reader) {
              near ? fmt::format("did you mean {}?", *near) : "");
 }
 
-void read_new_request(const InfSection& section, Reader& reader) {
+void read_new_request(const InfSection& section, InfReader& reader) {
   std::set<std::string> seen;
   for (const InfEntry& entry : section.entries) {
     if (!seen.insert(lower(entry.key)).second) reader.refuse(entry, "it stands there twice");
@@ -247,138 +209,19 @@ void read_new_request(const InfSection& section, Reader& reader) {
   read_key(section, reader);
 }
 
-void add_purposes(const std::string& list, const InfEntry& entry, Reader& reader) {
-  auto& purposes = reader.wanted.wishes.extended_key_usage;
-  try {
-    for (std::string& purpose : parse_extended_key_usage(list)) {
-      if (std::find(purposes.begin(), purposes.end(), purpose) == purposes.end())
-        purposes.push_back(std::move(purpose));
-    }
-  } catch (const Error& error) {
-    reader.refuse(entry, error.what());
-  }
-}
-
-void read_purposes(const InfSection& section, Reader& reader) {
-  for (const InfEntry& entry : section.entries) {
-    if (lower(entry.key) != "oid") reader.refuse(entry, "only OID = ... may stand here");
-    add_purposes(entry.value, entry, reader);
-  }
-}
-
-// "dns=www.example.com&ipaddress=192.0.2.1"
-void read_names(std::string_view text, const InfEntry& entry, Reader& reader) {
-  static constexpr std::array<std::pair<std::string_view, const char*>, 8> kKinds{
-      {{"dns", "dns"},
-       {"ipaddress", "ip"},
-       {"ip", "ip"},
-       {"email", "email"},
-       {"url", "uri"},
-       {"uri", "uri"},
-       {"upn", "upn"},
-       {"rfc822name", "email"}}};
-  for (const std::string& part : split(text, '&')) {
-    if (trim(part).empty()) continue;
-    const std::size_t equals = part.find('=');
-    const std::string kind = lower(trim(std::string_view(part).substr(0, equals)));
-    const auto known = std::find_if(kKinds.begin(), kKinds.end(),
-                                    [&](const auto& one) { return one.first == kind; });
-    if (equals == std::string::npos || known == kKinds.end()) {
-      reader.refuse(entry, fmt::format("{}: known are dns=, ipaddress=, email=, upn= and url=",
-                                       quoted(part)));
-    }
-    try {
-      for (AltName& name :
-           parse_alt_names(fmt::format("{}:{}", known->second, trim(part.substr(equals + 1))),
-                           reader.wanted.notices))
-        reader.wanted.wishes.names.push_back(std::move(name));
-    } catch (const Error& error) {
-      reader.refuse(entry, error.what());
-    }
-  }
-}
-
-// "ca=1&pathlength=0"
-Bytes constraints_of(std::string_view text, const InfEntry& entry, const Reader& reader) {
-  using Constraints = std::unique_ptr<BASIC_CONSTRAINTS, ossl::Deleter<BASIC_CONSTRAINTS_free>>;
-  const Constraints constraints(ossl::check_ptr(BASIC_CONSTRAINTS_new(), "make basic constraints"));
-  for (const std::string& part : split(text, '&')) {
-    if (trim(part).empty()) continue;
-    const std::size_t equals = part.find('=');
-    const std::string key = lower(trim(std::string_view(part).substr(0, equals)));
-    const InfEntry value{entry.key, equals == std::string::npos ? "" : part.substr(equals + 1),
-                         entry.line};
-    if (key == "ca") {
-      constraints->ca = is_true(value, reader) ? 0xff : 0;
-    } else if (key == "pathlength") {
-      constraints->pathlen = ossl::check_ptr(ASN1_INTEGER_new(), "make a number");
-      ossl::check(ASN1_INTEGER_set_uint64(constraints->pathlen, number_of(value, reader)) == 1,
-                  "make a number");
-    } else {
-      reader.refuse(entry, fmt::format("{}: known are ca= and pathlength=", quoted(part)));
-    }
-  }
-  return ossl::der_of(i2d_BASIC_CONSTRAINTS, constraints.get());
-}
-
-// An extension's DER in hexadecimal after {hex}, else in Base64.
-Bytes der_of(const InfEntry& entry, const Reader& reader) {
-  std::string text(trim(entry.value));
-  std::erase_if(text, [](char c) { return c == ' ' || c == '\t'; });
-  if (lower(text.substr(0, 5)) == "{hex}") {
-    const auto bytes = parse_hex(text.substr(5));
-    if (!bytes) reader.refuse(entry, "after {hex} pairs of hexadecimal digits must stand");
-    return *bytes;
-  }
-  if (!text.empty() && text.front() == '{')
-    reader.refuse(entry, fmt::format("{}: hsmith reads {{text}}, {{hex}} and Base64",
-                                     quoted(text.substr(0, text.find('}') + 1))));
-  const auto bytes = parse_base64(text);
-  if (!bytes || bytes->empty())
-    reader.refuse(entry, "its value is neither {text}, {hex} nor Base64");
-  return *bytes;
-}
-
-void read_extension(const InfEntry& entry, Reader& reader) {
-  const std::string text(trim(entry.value));
-  const bool as_words = lower(text.substr(0, 6)) == "{text}";
-  const std::string words = as_words ? text.substr(6) : "";
-  if (as_words && entry.key == "2.5.29.17") return read_names(words, entry, reader);
-  if (as_words && entry.key == "2.5.29.37") return add_purposes(words, entry, reader);
-  const bool critical = reader.critical.contains(entry.key);
-  try {
-    Bytes der = as_words && entry.key == "2.5.29.19" ? constraints_of(words, entry, reader)
-                                                     : der_of(entry, reader);
-    reader.wanted.wishes.extra.push_back(extra_extension(entry.key, critical, std::move(der)));
-  } catch (const Error& error) {
-    if (error.kind() == Kind::configuration) throw;
-    reader.refuse(entry, error.what());
-  }
-}
-
-void read_extensions(const InfSection& section, Reader& reader) {
-  if (const InfEntry* critical = find(section, "critical")) {
-    for (const std::string& oid : split(critical->value, ','))
-      reader.critical.insert(std::string(trim(oid)));
-  }
-  for (const InfEntry& entry : section.entries) {
-    if (lower(entry.key) != "critical") read_extension(entry, reader);
-  }
-}
-
 }  // namespace
 
 RequestTemplate request_from_inf(const std::vector<InfSection>& sections,
                                  const std::string& document) {
-  Reader reader{.document = document};
+  InfReader reader{.document = document};
   for (const InfSection& section : sections) {
     const std::string name = lower(section.name);
     if (name == "newrequest") {
       read_new_request(section, reader);
     } else if (name == "enhancedkeyusageextension") {
-      read_purposes(section, reader);
+      read_inf_purposes(section, reader);
     } else if (name == "extensions") {
-      read_extensions(section, reader);
+      read_inf_extensions(section, reader);
     } else if (name == "requestattributes") {
       for (const InfEntry& entry : section.entries) {
         if (lower(entry.key) == "certificatetemplate") reader.wanted.template_name = entry.value;
