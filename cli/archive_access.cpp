@@ -71,7 +71,7 @@ void refuse_rollback(const Context& context, recovery::Archive& archive) {
               fmt::format("open the archive {}: it lacks seal {}, which was there before: an older "
                           "copy was put in its place",
                           quoted(archive.store->name()), number))
-      .hint("restore the newest backup with: hsmith archive restore");
+      .hint("restore the newest backup with: hsmith archive restore FILE");
 }
 
 ossl::Certificate pinned_seal_certificate(const Context& context) {

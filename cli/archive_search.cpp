@@ -135,7 +135,7 @@ Found find_one_key(recovery::Archive& archive, const SearchOptions& options) {
     throw Error(Kind::not_found, fmt::format("find the key of {}: no archived keys were found "
                                              "(CERTSRV_E_PROPERTY_EMPTY 0x80094004)",
                                              quoted(options.search)))
-        .hint("look with: hsmith archive find");
+        .hint("look with: hsmith archive find NAME");
   }
   std::vector<std::string> candidates;
   for (const Found& one : found) candidates.push_back(found_line(one));

@@ -41,7 +41,7 @@ void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* s
               fmt::format("separate the roles: the key of the officer {} is the archive's seal key "
                           "(CERTSRV_E_ROLECONFLICT 0x80094008)",
                           x509::certificate_facts(officer).subject))
-      .hint("name another key's certificate with: hsmith archive officer add");
+      .hint("name another key's certificate with: hsmith archive officer add CERT");
 }
 
 bool may_export(const recovery::Officer& officer, X509* user) {

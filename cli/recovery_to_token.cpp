@@ -4,6 +4,7 @@
 
 #include "cli/changes.h"
 #include "cli/key_import.h"
+#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
@@ -38,7 +39,7 @@ void check_kept_key(const tokens::OpenToken& token, const tokens::Key& key, EVP_
     throw Error(Kind::refused, fmt::format("put the recovered key on the token: it is there as {}, "
                                            "and could be read out",
                                            key.uri))
-        .hint("delete that one: hsmith key delete");
+        .hint("delete that one: hsmith key delete " + shell_word(key.uri));
   }
   if (!tokens::holds_private_half(token, key, half)) {
     throw Error(Kind::token_failed,

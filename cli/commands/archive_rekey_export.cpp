@@ -55,7 +55,7 @@ std::vector<recovery::UsableAgent> new_agents(const Options& options, recovery::
   throw Error(Kind::refused, fmt::format("give keys new agents: of those that are asked for {} are "
                                          "valid agents of the archive{}",
                                          valid.agents.size(), valid.others))
-      .hint("look at them with: hsmith kra list; add one with: hsmith kra add");
+      .hint("look at them with: hsmith kra list; add one with: hsmith kra add CERT");
 }
 
 Outcome outcome_of(const Options& options, const recovery::RekeySelection& selection) {

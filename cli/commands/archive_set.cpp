@@ -31,7 +31,7 @@ void set_count(recovery::Settings& settings, const std::string& value) {
   if (static_cast<std::size_t>(count) > settings.agents.size()) {
     throw Error(Kind::refused, fmt::format("set kras-per-key to {}: the archive has {} agents",
                                            count, settings.agents.size()))
-        .hint("add agents first: hsmith kra add");
+        .hint("add agents first: hsmith kra add CERT");
   }
   settings.kras_per_key = count;
 }

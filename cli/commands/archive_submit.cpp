@@ -44,7 +44,7 @@ Submission read_submission(const Options& options, const Context& context) {
                 fmt::format("archive the key of {}: the profile {} takes no keys into an archive "
                             "(CERTSRV_E_ARCHIVED_KEY_UNEXPECTED 0x80094810)",
                             asked.name, asked.profile.name))
-        .hint("such a key belongs on a token alone: hsmith request new, then hsmith ca issue");
+        .hint("such a key belongs on a token alone, with a request of request new for ca issue");
   }
   return asked;
 }
@@ -82,8 +82,9 @@ Exchange find_exchange(const Submission& asked, OpenAuthority& authority) {
                   fmt::format("archive the key of {}: it is encrypted to the exchange certificate "
                               "{}, but {}",
                               asked.name, hex(issued->serial), problem))
-          .hint(fmt::format("give the applicant the one in force: hsmith ca exchange-cert --ca {}",
-                            printable(authority.settings.name)));
+          .hint(fmt::format(
+              "give the applicant the one in force: hsmith ca exchange-cert --ca {} -o FILE",
+              printable(authority.settings.name)));
     }
     ossl::Certificate certificate =
         x509::certificate_from_der(issued->certificate, authority.store.path());
@@ -95,7 +96,7 @@ Exchange find_exchange(const Submission& asked, OpenAuthority& authority) {
                   "certificate of the CA {} (CERTSRV_E_BAD_REQUEST_KEY_ARCHIVAL "
                   "0x8009400C)",
                   asked.name, recovery::recipient_names(envelope), quoted(authority.settings.name)))
-      .hint(fmt::format("the one in force: hsmith ca exchange-cert --ca {}",
+      .hint(fmt::format("the one in force: hsmith ca exchange-cert --ca {} -o FILE",
                         printable(authority.settings.name)));
 }
 
@@ -135,7 +136,7 @@ void refuse_own_agents(const std::vector<recovery::UsableAgent>& agents,
     throw Error(Kind::refused,
                 fmt::format("archive a key: the recovery agent {} has the CA's own key",
                             x509::certificate_facts(agent.certificate.get()).subject))
-        .hint("remove it with: hsmith kra remove");
+        .hint("remove it with: hsmith kra remove ID");
   }
 }
 

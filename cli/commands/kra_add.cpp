@@ -60,7 +60,7 @@ void refuse_unusable(const recovery::AgentState& state, X509* certificate) {
   throw Error(Kind::refused,
               fmt::format("add the agent {}: its certificate is {}: {}",
                           x509::certificate_facts(certificate).subject, state.state, state.cause))
-      .hint("look at it with: hsmith kra check");
+      .hint("look at it with: hsmith kra check CERT");
 }
 
 // The archive may hold nobody's own key: who has it would open what only agents shall open.

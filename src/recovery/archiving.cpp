@@ -123,7 +123,7 @@ std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std
     throw Error(Kind::refused,
                 "archive a key: the archive has no recovery agents "
                 "(CERTSRV_E_KEY_ARCHIVAL_NOT_CONFIGURED 0x8009400A)")
-        .hint("add agents with: hsmith kra add");
+        .hint("add agents with: hsmith kra add CERT");
   }
   if (valid.agents.size() >= needed) return std::move(valid.agents);
   throw Error(Kind::refused,

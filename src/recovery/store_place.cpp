@@ -44,7 +44,7 @@ std::unique_ptr<Store> open_store(const StorePlace& place, StoreMode mode) {
   if (!store_exists(place)) {
     throw Error(Kind::not_found,
                 fmt::format("open the archive {}: there is none", quoted(place.name())))
-        .hint("make one with: hsmith archive init");
+        .hint("make one with: hsmith archive init --seal-key KEY --trust CA");
   }
   return place.file.empty() ? store_plugin().open(place.url, mode)
                             : open_sqlite_store(place.file, mode);

@@ -17,8 +17,8 @@ namespace {
                                          "(CERTSRV_E_ARCHIVED_KEY_REQUIRED 0x80094804)",
                                          input))
       .hint(
-          "make such a request with: hsmith request new --archive; without a key to archive: "
-          "hsmith ca issue");
+          "make such a request with: hsmith request new NAME --archive; what brings no key "
+          "to archive is for ca issue");
 }
 
 }  // namespace
