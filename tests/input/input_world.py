@@ -95,7 +95,7 @@ openssl x509 -in kra2.pem -outform der -out kra2.der
 hsmith kra add kra2.pem --probe kra2 >/dev/null
 hsmith archive rekey export --from CN=agent --officer mail -o out.rekey >/dev/null
 hsmith archive rekey wrap out.rekey --to kra2.pem --officer-cert mail.pem -o back.rekey >/dev/null
-hsmith request new box --cn kra3 -o kra3.csr >/dev/null
+hsmith kra request kra3 --key-type rsa:2048 --cn kra3 -o kra3.csr >/dev/null
 hsmith ca issue kra3.csr --ca lab --profile kra --same-token -o kra3.pem --approve \
   $(hsmith request show kra3.csr --json | jq -r '.data.public_key_sha256[:16]') >/dev/null
 openssl x509 -in kra3.pem -outform der -out kra3.der
