@@ -83,6 +83,9 @@ def flows(run, officer):
     yield "request new", lambda number: ["request", "new", steps.name_of(rsa), "--cn", "x", "-o", "new.csr", "--force"], "new.csr"
     yield "sign", lambda number: ["sign", "--key", steps.name_of(rsa), "note", "-o", "note.sig", "--force"], "note.sig"
     yield "decrypt", lambda number: ["decrypt", "--key", steps.name_of(opens), "note.p7m", "-o", "opened", "--force"], "opened"
+    yield "key prove", lambda number: ["key", "prove", steps.name_of(rsa), "-o", "proof", "--challenge", "0123456789abcdef" * 2, "--force"], "proof"
+    yield "recover", lambda number: ["recover", "alice.rec", "-o", "recovered.p12", "--officer-cert", "officer.crt", "--out-password-source",
+                                     "file:password", "--force"], "recovered.p12"
     yield "request complete", lambda number: ["request", "complete", next_certificate(run, rsa, number, officer), *so], None
     yield "token pin change", lambda number: ["token", "pin", "change", "--new-pin-source", f"file:{run.path('same-pin')}"], None
 
@@ -110,6 +113,8 @@ def pull(run, officer):
     opens = run.made["rsa-opens"]
     run.must("openssl", "cms", "-encrypt", "-binary", "-in", "note", "-outform", "DER", "-aes256", "-out", "note.p7m", "-recip",
              run.certificate(opens))
+    if SHORT not in os.environ:
+        steps.recover(run)  # leaves a recovery blob for the card
     counter, pull_file, pulled = (Path(os.environ[f"CARD_{name}"]) for name in ("COMMANDS", "PULL", "PULLED"))
     number = 0
     for name, command, made in flows(run, officer):
