@@ -217,7 +217,11 @@ std::optional<std::int64_t> sealed_number(Archive& archive, ByteView certificate
   std::optional<std::int64_t> number;
   archive.store->each_seal([&](const SealRow& row) {
     for (const auto& [id, sealed] : checked_seal(archive, row).keys) {
-      if (equal(sealed.certificate, certificate)) number = id;
+      if (equal(sealed.certificate, certificate)) {
+        number = id;
+      } else if (number == id) {
+        number.reset();  // given to another key, after somebody took this one's row away
+      }
     }
   });
   return number;

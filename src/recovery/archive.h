@@ -91,7 +91,8 @@ struct Archived {
 // By the SHA-256 of the certificate. What a search term says is not believed: rows of other
 // certificates that it leads to are passed over.
 Archived archived_key(Archive& archive, ByteView certificate);
-// The number under which a certificate's key was sealed, from all seals; nullopt when none says it.
+// The number under which a certificate's key was sealed, from all seals; nullopt when none says it,
+// or a later one gives the number to another key.
 std::optional<std::int64_t> sealed_number(Archive& archive, ByteView certificate);
 // The object of this hash; throws mismatch when it is missing or another one.
 Bytes checked_object(Archive& archive, ByteView sha256);

@@ -24,9 +24,14 @@ void note_objects(Expected& expected, const Settings& settings) {
 }
 
 void read_seal_row(Archive& archive, const SealRow& row, const std::string& previous,
-                   Expected& expected) {
+                   Expected& expected, std::vector<std::string>& problems) {
   const Seal seal = checked_seal(archive, row);
-  for (const auto& [id, sealed] : seal.keys) expected.keys[id] = {row.number, sealed.fingerprint};
+  for (const auto& [id, sealed] : seal.keys) {
+    // Numbers go on from the last row: a second key under one covers that the first was taken away.
+    if (sealed.is_new && expected.keys.contains(id))
+      problems.push_back(fmt::format("key {}: another one was sealed under this number", id));
+    expected.keys[id] = {row.number, sealed.fingerprint};
+  }
   if (seal.settings) note_objects(expected, *seal.settings);
   if (seal.previous != previous) {
     throw Error(Kind::mismatch,
@@ -48,7 +53,7 @@ Expected read_seals(Archive& archive, std::vector<std::string>& problems) {
       previous.clear();
     }
     try {
-      read_seal_row(archive, row, previous, expected);
+      read_seal_row(archive, row, previous, expected, problems);
     } catch (const Error& error) {
       problems.emplace_back(error.what());
     }

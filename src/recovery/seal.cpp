@@ -80,9 +80,9 @@ Bytes to_sign(const ossl::Scheme& scheme, ByteView content) {
   return scheme.digest != nullptr ? ossl::digest(*scheme.digest, content) : to_bytes(content);
 }
 
-void read_keys(const Json& json, std::map<std::int64_t, SealedKey>& keys) {
+void read_keys(const Json& json, bool is_new, std::map<std::int64_t, SealedKey>& keys) {
   for (const Json& key : json) {
-    SealedKey sealed{key.at("sha256").get<std::string>(), {}};
+    SealedKey sealed{key.at("sha256").get<std::string>(), {}, is_new};
     if (key.contains("certificate")) sealed.certificate = hash_of(key.at("certificate"));
     keys.emplace(key.at("id").get<std::int64_t>(), std::move(sealed));
   }
@@ -95,9 +95,9 @@ Seal read_seal(const Json& json) {
   seal.time = json.at("time").get<std::time_t>();
   seal.settings_seal = json.at("settings_seal").get<std::int64_t>();
   if (json.contains("settings")) seal.settings = settings_of(json.at("settings"));
-  read_keys(json.at("keys"), seal.keys);
+  read_keys(json.at("keys"), true, seal.keys);
   seal.new_keys = seal.keys.size();
-  read_keys(json.at("rewrapped"), seal.keys);
+  read_keys(json.at("rewrapped"), false, seal.keys);
   return seal;
 }
 

@@ -12,6 +12,7 @@ namespace hsmith::recovery {
 struct SealedKey {
   std::string fingerprint;
   Bytes certificate;  // whose key it is; the first archives' seals do not say it
+  bool is_new = false;
 };
 
 struct Seal {

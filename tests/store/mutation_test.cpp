@@ -340,6 +340,31 @@ TEST_P(MutationTest, ASearchTermDoesNotMakeOneKeyPassForAnother) {
   EXPECT_THAT(recoverable(people_), testing::Each(true));
 }
 
+TEST_P(MutationTest, AKeyUnderAnothersFormerNumberIsFoundAndStaysWhenTheOtherComesAgain) {
+  const auto database = at_.database();
+  const std::string last = database->ask("SELECT max(id) FROM archived_key");
+  for (const char* table : {"recipient", "term"})
+    database->execute(std::string("DELETE FROM ") + table + " WHERE key = " + last);
+  database->execute("DELETE FROM archived_key WHERE id = " + last);
+  people_.push_back(world_.person("newcomer"));
+  ASSERT_TRUE(archive(people_.back()));
+  ASSERT_EQ(database->ask("SELECT max(id) FROM archived_key"), last);
+  {
+    Archive archive = world_.open(at_.place(), StoreMode::read);
+    ArchiveCounts counts;
+    EXPECT_THAT(verify_archive(archive, counts),
+                testing::Contains("key " + last + ": another one was sealed under this number"));
+  }
+  const Candidate& gone = people_[people_.size() - 2];
+  const Bytes sha256 = sha256_of(x509::certificate_der(gone.certificate.get()));
+  database->execute("INSERT INTO term VALUES ('" + hex(sha256) + "', 'thumbprint', 1)");
+  database->execute("UPDATE archived_key SET origin = 'foreign' WHERE id = 1");
+  EXPECT_TRUE(archive(gone));
+  const std::vector<bool> can = recoverable(people_);
+  EXPECT_FALSE(can[0]);
+  for (std::size_t i = 1; i < people_.size(); ++i) EXPECT_TRUE(can[i]) << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Both, MutationTest, testing::ValuesIn(tests::Place::stores()),
                          [](const auto& test) { return test.param; });
 
