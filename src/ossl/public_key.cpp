@@ -2,6 +2,8 @@
 #include "src/ossl/public_key.h"
 
 #include <array>
+#include <map>
+#include <mutex>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
@@ -32,6 +34,25 @@ PKey public_key_from(const char* type, OSSL_PARAM_BLD* built, const std::string&
   check(EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) == 1, doing,
         Kind::malformed);
   return PKey(key);
+}
+
+PKey first_ec_public_key(const KeyType& type, ByteView point, const std::string& doing) {
+  const ParamBuilder builder(check_ptr(OSSL_PARAM_BLD_new(), doing));
+  check(OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, type.group, 0) ==
+                1 &&
+            OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
+                                             point.size()) == 1,
+        doing);
+  return public_key_from("EC", builder.get(), doing);
+}
+
+// A key with this point on the curve of another.
+PKey ec_public_key_like(const EVP_PKEY* other, ByteView point, const std::string& doing) {
+  PKey key(check_ptr(EVP_PKEY_new(), doing));
+  check(EVP_PKEY_copy_parameters(key.get(), other) == 1, doing);
+  check(EVP_PKEY_set1_encoded_public_key(key.get(), point.data(), point.size()) == 1, doing,
+        Kind::malformed);
+  return key;
 }
 
 BigNumber big_number(ByteView big_endian) {
@@ -248,13 +269,18 @@ PKey ec_public_key(const KeyType& type, ByteView point) {
     throw Error(Kind::malformed,
                 doing + ": " + std::to_string(point.size()) + " bytes are no point of this curve");
   }
-  const ParamBuilder builder(check_ptr(OSSL_PARAM_BLD_new(), doing));
-  check(OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, type.group, 0) ==
-                1 &&
-            OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
-                                             point.size()) == 1,
-        doing);
-  return public_key_from("EC", builder.get(), doing);
+  // A token may hold thousands of keys on one curve, and setting a curve up takes four times as
+  // long as reading a point: from the second key on it is copied from the first.
+  static std::mutex mutex;
+  static auto& first_on = *new std::map<std::string_view, PKey>;  // OpenSSL may be gone at the end
+  std::unique_lock lock(mutex);
+  PKey& first = first_on[type.group];
+  if (!first) {
+    first = first_ec_public_key(type, point, doing);
+    return share(first.get());
+  }
+  lock.unlock();  // it stays what it is
+  return ec_public_key_like(first.get(), point, doing);
 }
 
 Bytes public_key_bits(const EVP_PKEY* key) {

@@ -118,6 +118,27 @@ TEST(PublicKeys, AreMadeOfACurvesPoint) {
   }
 }
 
+TEST(PublicKeys, OfOneCurveHaveEachTheirOwnPointAndForm) {
+  const KeyType& p384 = key_type_named("ec:p384");
+  std::vector<std::pair<PKey, Bytes>> made;
+  for (int i = 0; i < 4; ++i) {
+    const Bytes point = public_key_bits(generate_software_key("ec:p384").get());
+    Bytes compressed(point.begin(), point.begin() + 49);
+    compressed[0] = static_cast<unsigned char>(2 + (point.back() & 1));
+    made.emplace_back(ec_public_key(p384, compressed), compressed);
+    made.emplace_back(ec_public_key(p384, point), point);
+  }
+  for (const auto& [key, bits] : made) {
+    EXPECT_EQ(public_key_bits(key.get()), bits);
+    EXPECT_EQ(der_of(i2d_PUBKEY, key.get()), spki_of(key.get()));
+    EXPECT_TRUE(same_public_key(key.get(), public_key_from_spki(spki_of(key.get())).get()));
+  }
+  for (std::size_t i = 0; i + 2 < made.size(); i += 2) {
+    EXPECT_TRUE(same_public_key(made[i].first.get(), made[i + 1].first.get()));
+    EXPECT_FALSE(same_public_key(made[i].first.get(), made[i + 2].first.get()));
+  }
+}
+
 TEST(PublicKeys, AreNotMadeOfWhatIsNoPointOfTheCurve) {
   const KeyType& p256 = key_type_named("ec:p256");
   const Bytes good = public_key_bits(generate_software_key("ec:p256").get());
