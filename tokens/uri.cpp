@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <fmt/format.h>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -248,7 +249,7 @@ std::string encode(std::string_view text) {
 
 std::string encode_every_byte(ByteView bytes) {
   std::string out;
-  for (unsigned char byte : bytes) out += fmt::format("%{:02X}", byte);
+  for (unsigned char byte : bytes) fmt::format_to(std::back_inserter(out), "%{:02X}", byte);
   return out;
 }
 
