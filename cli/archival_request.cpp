@@ -24,15 +24,14 @@ namespace {
 // The key and the request by it, before the token has anything of them.
 struct Made {
   ossl::PKey key;
-  Bytes request;
+  x509::MadeRequest request;
   Bytes cmc;
   Bytes hash;
 };
 
 // What the key on the token must be able to do.
 std::set<tokens::Use> uses_of(const Made& made, const tokens::KeySpec& spec) {
-  const ossl::Request request = x509::parse_request(made.request, "the request");
-  const auto facts = x509::request_facts(request.get()).extensions;
+  const auto facts = x509::request_facts(made.request.read.get()).extensions;
   if (recovery::is_for_signatures_only(facts.key_usage, facts.extended_key_usage)) {
     throw Error(Kind::refused,
                 "request new --archive: the key is for signatures only, and such "
@@ -63,7 +62,7 @@ Made make(const ExchangeCertificate& certificates, const tokens::KeySpec& spec,
   const auto signer = ossl::software_key(ossl::share(made.key.get()));
   made.request = sign(signer);
   made.cmc = recovery::make_cmc_request(
-      {made.request, made.key.get(), certificates.exchange.get(), template_name, this_client()},
+      {made.request.der, made.key.get(), certificates.exchange.get(), template_name, this_client()},
       signer);
   made.hash = recovery::read_cmc_request(made.cmc, "the CMC request").archived_key->hash;
   return made;

@@ -22,8 +22,8 @@ void add_archival_options(Arguments& command, ArchivalOptions& options);
 void check_archival_options(const ArchivalOptions& options, const std::string& key_type,
                             Context& context);
 
-// Signs the request for a key in memory, DER.
-using SignRequest = std::function<Bytes(const std::shared_ptr<ossl::RemoteKey>&)>;
+// Signs the request for a key in memory.
+using SignRequest = std::function<x509::MadeRequest(const std::shared_ptr<ossl::RemoteKey>&)>;
 
 // Makes a key in locked memory and a CMC request with it, puts it on the token, not extractable,
 // and delivers the request; one that fails takes the key with it. The key can do what the request

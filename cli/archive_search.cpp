@@ -67,6 +67,14 @@ void check_terms(const SearchOptions& options, const Found& found) {
       .hint("look at all of it with: hsmith archive verify");
 }
 
+// A key that a search led to, held against its seal and its certificate.
+Found checked(recovery::Archive& archive, std::int64_t id, const SearchOptions& options) {
+  Found found{recovery::checked_key(archive, id), nullptr};
+  found.certificate = recovery::checked_certificate(archive, found.row.certificate);
+  check_terms(options, found);
+  return found;
+}
+
 std::string sha1_of(X509* certificate) {
   return hex(ossl::digest(ossl::digest_named("sha1"), x509::certificate_der(certificate)));
 }
@@ -117,19 +125,25 @@ void add_search_options(Arguments& command, SearchOptions& options) {
       .one_of(kKinds);
 }
 
-std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options) {
+std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options,
+                                  std::vector<Error>& damaged) {
   std::vector<Found> found;
   for (const std::int64_t id : ids(archive, options)) {
-    recovery::KeyRow row = recovery::checked_key(archive, id);
-    ossl::Certificate certificate = recovery::checked_certificate(archive, row.certificate);
-    found.push_back({std::move(row), std::move(certificate)});
-    check_terms(options, found.back());
+    try {
+      found.push_back(checked(archive, id, options));
+    } catch (const Error& error) {
+      if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
+      damaged.push_back(error);
+    }
   }
+  if (found.empty() && !damaged.empty()) throw damaged.front();
   return found;
 }
 
 Found find_one_key(recovery::Archive& archive, const SearchOptions& options) {
-  std::vector<Found> found = search_archive(archive, options);
+  std::vector<Error> damaged;
+  std::vector<Found> found = search_archive(archive, options, damaged);
+  if (!damaged.empty()) throw damaged.front();
   if (found.size() == 1) return std::move(found.front());
   if (found.empty()) {
     throw Error(Kind::not_found, fmt::format("find the key of {}: no archived keys were found "

@@ -23,11 +23,14 @@ struct Found {
 };
 
 // All that match, by ascending number: a name in any case, hex with or without spaces and colons,
-// DOMAIN\user. Throws refused above 100,000: never some of them; mismatch for a row that was
-// edited.
-std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options);
+// DOMAIN\user. Throws refused above 100,000: never some of them. A row that was edited keeps no
+// other from being found; what is wrong with it goes into `damaged`, and is thrown where it is all
+// that matches.
+std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options,
+                                  std::vector<Error>& damaged);
 
-// Exactly one, or not_found / ambiguous with the candidates.
+// Exactly one, or not_found / ambiguous with the candidates; mismatch where a row that was edited
+// matches: it could be the one.
 Found find_one_key(recovery::Archive& archive, const SearchOptions& options);
 
 // Names the agents of these keys whose certificates the archive lost.

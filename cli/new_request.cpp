@@ -29,17 +29,16 @@ void check_request_output(const RequestOutput& output, const Context& context) {
   check_output(output.file, context.replace());
 }
 
-Outcome deliver_request(const RequestOutput& output, const tokens::Key& key, const Bytes& der,
-                        Context& context) {
-  const Bytes written = output.wrap ? output.wrap(der) : der;
+Outcome deliver_request(const RequestOutput& output, const tokens::Key& key,
+                        const x509::MadeRequest& made, Context& context) {
+  const Bytes written = output.wrap ? output.wrap(made.der) : made.der;
   // certreq has one label for all that it writes.
   const char* label = output.new_header ? "NEW CERTIFICATE REQUEST" : "PKCS7";
   const std::string pem =
-      output.wrap ? x509::pem(label, written) : x509::request_pem(der, header_of(output));
+      output.wrap ? x509::pem(label, written) : x509::request_pem(made.der, header_of(output));
   const Bytes content = output.format == "der" ? written : to_bytes(as_bytes(pem));
-  const ossl::Request request = x509::parse_request(der, "the request");
-  const x509::RequestFacts facts = x509::request_facts(request.get());
-  keep_request(context.environment.state_folder, x509::public_key_of(request.get()), der);
+  const x509::RequestFacts facts = x509::request_facts(made.read.get());
+  keep_request(context.environment.state_folder, x509::public_key_of(made.read.get()), made.der);
   Outcome outcome;
   outcome.data = {{"key", key.uri},
                   {"subject", json_text(facts.subject)},

@@ -177,7 +177,6 @@ TokenInfo Module::token_info(CK_SLOT_ID slot) const {
           .serial = unpadded(info.serialNumber),
           .flags = info.flags,
           .max_sessions = info.ulMaxSessionCount,
-          .sessions = info.ulSessionCount,
           .max_pin = info.ulMaxPinLen,
           .min_pin = info.ulMinPinLen,
           .total_public_memory = info.ulTotalPublicMemory,

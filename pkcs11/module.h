@@ -18,8 +18,7 @@ struct TokenInfo {
   std::string model;
   std::string serial;
   CK_FLAGS flags = 0;
-  CK_ULONG max_sessions = 0;
-  CK_ULONG sessions = 0;
+  CK_ULONG max_sessions = 0;  // at once; CK_EFFECTIVELY_INFINITE: no limit
   CK_ULONG max_pin = 0;
   CK_ULONG min_pin = 0;
   CK_ULONG total_public_memory = 0;

@@ -25,10 +25,10 @@ std::string agent_line(const Json& agent) {
 
 Outcome run(const Options& options, Context& context) {
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
-  const std::vector<Found> found = search_archive(archive, options.search);
+  Outcome outcome;
+  const std::vector<Found> found = search_archive(archive, options.search, outcome.failures);
   if (found.empty()) find_one_key(archive, options.search);  // says so
   warn_of_missing_agents(context, archive, found);
-  Outcome outcome;
   outcome.data["candidates"] = Json::array();
   for (const Found& one : found) {
     Json json = found_json(archive, one);

@@ -132,11 +132,30 @@ void check_options(const Options& options) {
   if (options.output == "-") throw Error(Kind::usage, "archive get -o -: name a file");
 }
 
+// Signs and writes one key's blob. It is in the audit log before it is in the file.
+void export_key(const Options& options, Context& context, recovery::Archive& archive,
+                const Found& found, bool is_compromised, const OfficerKey& officer,
+                const std::string& file, RunFiles& files) {
+  const Json entry{{"key", found.row.id},
+                   {"certificate", x509::certificate_sha256(found.certificate.get())},
+                   {"officer", x509::certificate_sha256(officer.certificate.get())},
+                   {"reason", json_text(options.reason)},
+                   {"file", json_text(file)}};
+  in_audit(context, archive.store->name(), entry, [&] {
+    const std::string reason = is_compromised ? options.reason : "";
+    const recovery::MadeBlob made =
+        recovery::make_blob(archive, found.row, reason, officer.signer());
+    keep_challenge(context, made.blob, made.challenge);
+    files.write({{file, made.blob}});
+  });
+}
+
 Outcome run(const Options& options, Context& context) {
   check_options(options);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
+  Outcome outcome;
   std::vector<Found> found;
-  if (options.all) found = search_archive(archive, options.search);
+  if (options.all) found = search_archive(archive, options.search, outcome.failures);
   if (found.empty()) found.push_back(find_one_key(archive, options.search));
   RunFiles files(context);
   const std::vector<std::string> outputs = outputs_of(options, found);
@@ -147,31 +166,21 @@ Outcome run(const Options& options, Context& context) {
   const OfficerKey signer = open_officer(context, options.officer);
   const auto& officer = officer_of(archive, signer.certificate.get());
   for (const Found& one : found) check_subject(officer, one);
-  Outcome outcome;
   outcome.data["blobs"] = Json::array();
   std::vector<Change> changes;
   for (const std::string& file : outputs) changes.push_back({Change::Kind::create, file});
-  if (context.options.plan) return planned(changes);
+  if (context.options.plan) {
+    Outcome plan = planned(changes);
+    plan.failures = std::move(outcome.failures);
+    return plan;
+  }
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const Found& one = found[i];
-    const std::string& file = outputs[i];
-    const auto facts = x509::certificate_facts(one.certificate.get());
-    const Json entry{{"key", one.row.id},
-                     {"certificate", facts.sha256},
-                     {"officer", x509::certificate_sha256(signer.certificate.get())},
-                     {"reason", json_text(options.reason)},
-                     {"file", json_text(file)}};
-    in_audit(context, archive.store->name(), entry, [&] {
-      const std::string reason = compromised.contains(one.row.id) ? options.reason : "";
-      const recovery::MadeBlob made =
-          recovery::make_blob(archive, one.row, reason, signer.signer());
-      keep_challenge(context, made.blob, made.challenge);
-      files.write({{file, made.blob}});
-    });
-    Json json = found_json(archive, one);
-    json["file"] = json_text(file);
+    const bool compromised_one = compromised.contains(found[i].row.id);
+    export_key(options, context, archive, found[i], compromised_one, signer, outputs[i], files);
+    Json json = found_json(archive, found[i]);
+    json["file"] = json_text(outputs[i]);
     outcome.data["blobs"].push_back(std::move(json));
-    outcome.text += fmt::format("{}: {}\n", printable(file), found_line(one));
+    outcome.text += fmt::format("{}: {}\n", printable(outputs[i]), found_line(found[i]));
   }
   files.done();
   return outcome;

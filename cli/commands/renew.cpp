@@ -82,7 +82,8 @@ tokens::KeySpec successor_of(const tokens::Key& key, const Options& options) {
   return spec;
 }
 
-Bytes request_by(const tokens::OpenToken& token, const tokens::Key& key, X509* certificate) {
+x509::MadeRequest request_by(const tokens::OpenToken& token, const tokens::Key& key,
+                             X509* certificate) {
   const auto remote = tokens::remote_key(token, key, tokens::Signing::own_request);
   return x509::make_request(x509::renewal_spec(certificate), remote,
                             ossl::choose_scheme(remote->public_key(), "", ""));

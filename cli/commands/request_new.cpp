@@ -187,7 +187,8 @@ void check_wanted(EVP_PKEY* key, Wanted& wanted, Context& context) {
   refuse_errors(findings, context.command, context);
 }
 
-Bytes sign(const std::shared_ptr<ossl::RemoteKey>& remote, Wanted& wanted, Context& context) {
+x509::MadeRequest sign(const std::shared_ptr<ossl::RemoteKey>& remote, Wanted& wanted,
+                       Context& context) {
   check_type(ossl::key_type_name(remote->public_key()), wanted, context);
   const ossl::Scheme scheme =
       ossl::choose_scheme(remote->public_key(), wanted.scheme, wanted.digest);
@@ -195,8 +196,8 @@ Bytes sign(const std::shared_ptr<ossl::RemoteKey>& remote, Wanted& wanted, Conte
   return x509::make_request(wanted.spec, remote, scheme);
 }
 
-Bytes make(const tokens::OpenToken& token, const tokens::Key& key, Wanted& wanted,
-           Context& context) {
+x509::MadeRequest make(const tokens::OpenToken& token, const tokens::Key& key, Wanted& wanted,
+                       Context& context) {
   return sign(tokens::remote_key(token, key, tokens::Signing::own_request), wanted, context);
 }
 

@@ -52,6 +52,11 @@ std::string memory_text(CK_ULONG free, CK_ULONG total) {
   return fmt::format("{} of {} bytes free", free, total);
 }
 
+std::string sessions_text(CK_ULONG most) {
+  if (most == CK_UNAVAILABLE_INFORMATION) return "not told";
+  return most == CK_EFFECTIVELY_INFINITE ? "no limit" : fmt::format("at most {}", most);
+}
+
 std::string text_of(const pkcs11::TokenInfo& token, const Json& data) {
   std::string text;
   const auto line = [&](const char* name, const std::string& value) {
@@ -66,6 +71,7 @@ std::string text_of(const pkcs11::TokenInfo& token, const Json& data) {
   line("SO PIN", officer_pin_state(token));
   line("PIN length", fmt::format("{} to {}", token.min_pin, token.max_pin));
   line("PIN pad", token.has(CKF_PROTECTED_AUTHENTICATION_PATH) ? "yes" : "no");
+  line("sessions", sessions_text(token.max_sessions));
   line("public memory", memory_text(token.free_public_memory, token.total_public_memory));
   line("private memory", memory_text(token.free_private_memory, token.total_private_memory));
   std::vector<std::vector<std::string>> rows;
@@ -90,11 +96,13 @@ Outcome run(Context& context) {
   outcome.data = token_json(token.info);
   outcome.data["min_pin"] = token.info.min_pin;
   outcome.data["max_pin"] = token.info.max_pin;
-  const auto memory = [&](const char* name, CK_ULONG size) {
-    if (size != CK_UNAVAILABLE_INFORMATION) outcome.data[name] = size;
+  const auto told = [&](const char* name, CK_ULONG number) {
+    if (number != CK_UNAVAILABLE_INFORMATION) outcome.data[name] = number;
   };
-  memory("free_public_memory", token.info.free_public_memory);
-  memory("free_private_memory", token.info.free_private_memory);
+  told("free_public_memory", token.info.free_public_memory);
+  told("free_private_memory", token.info.free_private_memory);
+  if (token.info.max_sessions != CK_EFFECTIVELY_INFINITE)
+    told("max_sessions", token.info.max_sessions);
   outcome.data["mechanisms"] = mechanisms_json(token, context);
   outcome.text = text_of(token.info, outcome.data);
   return outcome;

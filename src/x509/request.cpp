@@ -114,11 +114,10 @@ bool has_attribute(X509_REQ* request, int nid) {
 }
 
 // The promise that no request leaves before it was read back and checked.
-void check_made(ByteView der, const RequestSpec& spec, EVP_PKEY* public_key) {
+void check_made(const ossl::Request& request, const RequestSpec& spec, EVP_PKEY* public_key) {
   const auto refuse_made = [](std::string_view cause) {
     throw Error(Kind::mismatch, fmt::format("check the request that was made: {}", cause));
   };
-  const ossl::Request request = request_from_der(der, "the request that was made");
   if (!ossl::same_public_key(public_key_of(request.get()), public_key)) {
     refuse_made("it holds another public key");
   }
@@ -179,14 +178,15 @@ std::vector<std::string> attributes_of(X509_REQ* request) {
 
 }  // namespace
 
-Bytes make_request(const RequestSpec& spec, const std::shared_ptr<ossl::RemoteKey>& key,
-                   const ossl::Scheme& scheme) {
+MadeRequest make_request(const RequestSpec& spec, const std::shared_ptr<ossl::RemoteKey>& key,
+                         const ossl::Scheme& scheme) {
   ossl::clear_errors();
   const ossl::Request request = unsigned_request(spec, key->public_key());
   sign(request.get(), *key, scheme);
-  Bytes der = ossl::der_of(i2d_X509_REQ, request.get());
-  check_made(der, spec, key->public_key());
-  return der;
+  MadeRequest made{ossl::der_of(i2d_X509_REQ, request.get()), nullptr};
+  made.read = request_from_der(made.der, "the request that was made");
+  check_made(made.read, spec, key->public_key());
+  return made;
 }
 
 ossl::Request parse_request(ByteView content, std::string_view input) {

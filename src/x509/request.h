@@ -22,11 +22,17 @@ struct RequestSpec {
   std::optional<Secret> challenge_password;  // RFC 2985, 5.4.1: UTF-8, at most 255 characters
 };
 
+// A request that was signed: its DER, and the same as it was read again.
+struct MadeRequest {
+  Bytes der;
+  ossl::Request read;
+};
+
 // Signs a request. Before it is given out, its DER is parsed again, its signature verified with
 // the key's public key, and its subject, names and usages compared with the spec. Throws mismatch
 // when any of this fails, and what the key throws.
-Bytes make_request(const RequestSpec& spec, const std::shared_ptr<ossl::RemoteKey>& key,
-                   const ossl::Scheme& scheme);
+MadeRequest make_request(const RequestSpec& spec, const std::shared_ptr<ossl::RemoteKey>& key,
+                         const ossl::Scheme& scheme);
 
 // A request from PEM ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST", exactly one) or DER.
 // Throws malformed, naming `input` and what it holds instead.

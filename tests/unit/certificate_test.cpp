@@ -128,7 +128,7 @@ TEST_F(Certificates, KeepTheirTrustSettings) {
 
 TEST_F(Certificates, SayWhatElseAFileHolds) {
   auto& key = leaf_->key;
-  const Bytes request = make_request({}, key, ossl::choose_scheme(key->public_key(), "", ""));
+  const Bytes request = make_request({}, key, ossl::choose_scheme(key->public_key(), "", "")).der;
   const std::string pem = certificate_pem(leaf_->certificate.get());
   const Bytes der = certificate_der(leaf_->certificate.get());
   Bytes trailing = der;
@@ -207,7 +207,7 @@ TEST_F(Certificates, AreComparedWithTheirRequest) {
   spec.wishes.key_usage = {"digitalSignature"};
   const auto make = [&] {
     const ossl::Scheme scheme = ossl::choose_scheme(leaf_->key->public_key(), "", "");
-    return parse_request(make_request(spec, leaf_->key, scheme), "r");
+    return make_request(spec, leaf_->key, scheme).read;
   };
   EXPECT_THAT(differences_from_request(leaf_->certificate.get(), make().get()), IsEmpty());
   spec.subject = parse_name("CN=www.example.com,O=Other,C=HK");

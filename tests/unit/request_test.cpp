@@ -34,7 +34,8 @@ RequestSpec usual_spec() {
 Bytes usual_request(const char* type = "ec:p256", const char* scheme = "",
                     const char* digest = "") {
   auto key = MemoryKey::generate(type);
-  return make_request(usual_spec(), key, ossl::choose_scheme(key->public_key(), scheme, digest));
+  return make_request(usual_spec(), key, ossl::choose_scheme(key->public_key(), scheme, digest))
+      .der;
 }
 
 std::vector<std::string> codes_of(const std::vector<Finding>& findings) {
@@ -78,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(AllKeys, Requests,
 
 TEST(Request, MayHaveNeitherSubjectNorNames) {
   auto key = MemoryKey::generate("ec:p256");
-  const Bytes der = make_request({}, key, ossl::choose_scheme(key->public_key(), "", ""));
+  const Bytes der = make_request({}, key, ossl::choose_scheme(key->public_key(), "", "")).der;
   const RequestFacts facts = request_facts(parse_request(der, "r").get());
   EXPECT_EQ(facts.subject, "");
   EXPECT_THAT(facts.extensions.names, IsEmpty());
@@ -89,7 +90,7 @@ TEST(Request, CarriesAChallengePassword) {
   const ossl::Scheme scheme = ossl::choose_scheme(key->public_key(), "", "");
   RequestSpec spec = usual_spec();
   spec.challenge_password = Secret(std::string_view("s3cret"));
-  const Bytes der = make_request(spec, key, scheme);
+  const Bytes der = make_request(spec, key, scheme).der;
   EXPECT_THAT(request_facts(parse_request(der, "r").get()).attributes,
               UnorderedElementsAre("extensionRequest", "challengePassword"));
   for (const std::string& bad : {std::string(), std::string(256, 'a'), std::string("\xff")}) {

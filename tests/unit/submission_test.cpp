@@ -42,7 +42,7 @@ ossl::Certificate certificate_of(EVP_PKEY* key, const char* name) {
 class SubmissionTest : public ::testing::Test {
  protected:
   Bytes request_by(const std::shared_ptr<MemoryKey>& key) {
-    return x509::make_request({}, key, ossl::choose_scheme(key->public_key(), "", ""));
+    return x509::make_request({}, key, ossl::choose_scheme(key->public_key(), "", "")).der;
   }
   Bytes cmc_by(const std::shared_ptr<MemoryKey>& key) {
     const Bytes request = request_by(key);

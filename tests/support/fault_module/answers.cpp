@@ -163,6 +163,7 @@ CK_RV get_token_info(Call& call, CK_SLOT_ID slot, CK_TOKEN_INFO* info) {
   // An empty slot of SoftHSM is a token, too; it would be counted along.
   if (answer != CKR_OK || (info->flags & CKF_TOKEN_INITIALIZED) == 0) return answer;
   for (const Rule& rule : state().rules) {
+    if (rule.action == Action::max_sessions) info->ulMaxSessionCount = rule.number;
     if (!is_about_tokens(rule) || !state().acts(rule)) continue;
     call.rules.push_back(&rule);
     change_token(rule, *info);
