@@ -36,7 +36,7 @@ PKey public_key_from(const char* type, OSSL_PARAM_BLD* built, const std::string&
   return PKey(key);
 }
 
-PKey first_ec_public_key(const KeyType& type, ByteView point, const std::string& doing) {
+PKey new_ec_public_key(const KeyType& type, ByteView point, const std::string& doing) {
   const ParamBuilder builder(check_ptr(OSSL_PARAM_BLD_new(), doing));
   check(OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, type.group, 0) ==
                 1 &&
@@ -269,6 +269,8 @@ PKey ec_public_key(const KeyType& type, ByteView point) {
     throw Error(Kind::malformed,
                 doing + ": " + std::to_string(point.size()) + " bytes are no point of this curve");
   }
+  // A key that is copied would keep the compressed form of its point; all others have the other.
+  if (compressed) return new_ec_public_key(type, point, doing);
   // A token may hold thousands of keys on one curve, and setting a curve up takes four times as
   // long as reading a point: from the second key on it is copied from the first.
   static std::mutex mutex;
@@ -276,7 +278,7 @@ PKey ec_public_key(const KeyType& type, ByteView point) {
   std::unique_lock lock(mutex);
   PKey& first = first_on[type.group];
   if (!first) {
-    first = first_ec_public_key(type, point, doing);
+    first = new_ec_public_key(type, point, doing);
     return share(first.get());
   }
   lock.unlock();  // it stays what it is

@@ -118,14 +118,14 @@ TEST(PublicKeys, AreMadeOfACurvesPoint) {
   }
 }
 
-TEST(PublicKeys, OfOneCurveHaveEachTheirOwnPointAndForm) {
+TEST(PublicKeys, OfOneCurveHaveEachTheirOwnPointInOneForm) {
   const KeyType& p384 = key_type_named("ec:p384");
   std::vector<std::pair<PKey, Bytes>> made;
   for (int i = 0; i < 4; ++i) {
     const Bytes point = public_key_bits(generate_software_key("ec:p384").get());
     Bytes compressed(point.begin(), point.begin() + 49);
     compressed[0] = static_cast<unsigned char>(2 + (point.back() & 1));
-    made.emplace_back(ec_public_key(p384, compressed), compressed);
+    made.emplace_back(ec_public_key(p384, compressed), point);
     made.emplace_back(ec_public_key(p384, point), point);
   }
   for (const auto& [key, bits] : made) {
