@@ -6,8 +6,12 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <memory>
+#include <optional>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <utility>
 
@@ -26,28 +30,78 @@ namespace fs = std::filesystem;
   throw Error(Kind::io, fmt::format("{} {}: {}", doing, quoted(path), std::strerror(error)));
 }
 
-Descriptor open_input(const std::string& path) {
-  if (path == "-") return Descriptor(dup(STDIN_FILENO));
-  // Opened without blocking, so that a FIFO that nobody writes to is empty instead of waited for.
-  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0 || fcntl(file.get(), F_SETFL, 0) != 0) fail("read", path, errno);
-  struct stat status {};
-  if (fstat(file.get(), &status) != 0) fail("read", path, errno);
-  if (S_ISDIR(status.st_mode)) {
-    throw Error(Kind::malformed, fmt::format("read {}: it is a folder", quoted(path)));
-  }
-  return file;
-}
+// How long a FIFO may be without a writer: one that was just started comes in time.
+constexpr int kWriterMilliseconds = 2000;
 
-// One read, repeated when a signal interrupted it; 0 at the end.
-std::size_t read_some(const Descriptor& file, std::span<unsigned char> buffer,
-                      const std::string& path) {
-  for (;;) {
-    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
-    if (got >= 0) return static_cast<std::size_t>(got);
-    if (errno != EINTR) fail("read", path, errno);
+// What was opened to be read.
+class Input {
+ public:
+  explicit Input(const std::string& path) : path_(path) {
+    if (path == "-") {
+      file_ = Descriptor(dup(STDIN_FILENO));
+      return;
+    }
+    // Opened without blocking: a FIFO that nobody writes to is not waited for without an end.
+    file_ = Descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status {};
+    if (file_.get() < 0 || fstat(file_.get(), &status) != 0) fail("read", path, errno);
+    if (S_ISDIR(status.st_mode)) {
+      throw Error(Kind::malformed, fmt::format("read {}: it is a folder", quoted(path)));
+    }
+    lacks_writer_ = S_ISFIFO(status.st_mode) && has_name();
+    if (!lacks_writer_) block();
   }
-}
+
+  // One read, repeated when a signal interrupted it; 0 at the end.
+  std::size_t read_some(std::span<unsigned char> buffer) {
+    if (std::exchange(lacks_writer_, false)) {
+      if (const std::optional<std::size_t> got = read_first(buffer)) return *got;
+    }
+    for (;;) {
+      const ssize_t got = read(file_.get(), buffer.data(), buffer.size());
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno != EINTR) fail("read", path_, errno);
+    }
+  }
+
+  bool is_regular() const {
+    struct stat status {};
+    return fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode);
+  }
+
+ private:
+  // A pipe without a name, as /dev/fd has them, has had its writer from the beginning.
+  bool has_name() const {
+    struct statfs status {};
+    return fstatfs(file_.get(), &status) != 0 || status.f_type != PIPEFS_MAGIC;
+  }
+
+  void block() {
+    if (fcntl(file_.get(), F_SETFL, 0) != 0) fail("read", path_, errno);
+  }
+
+  // A FIFO reads as ended before somebody has opened it to write: only a hangup says that there was
+  // one. nullopt: its writer is there and has written nothing yet.
+  std::optional<std::size_t> read_first(std::span<unsigned char> buffer) {
+    pollfd writer{file_.get(), POLLIN, 0};
+    while (poll(&writer, 1, kWriterMilliseconds) < 0) {
+      if (errno != EINTR) fail("read", path_, errno);
+    }
+    const ssize_t got = read(file_.get(), buffer.data(), buffer.size());
+    const int error = errno;
+    if (got == 0 && (writer.revents & POLLHUP) == 0) {
+      throw Error(Kind::io, fmt::format("read {}: nobody writes to this FIFO", quoted(path_)));
+    }
+    block();
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (error != EAGAIN && error != EINTR) fail("read", path_, error);
+    return std::nullopt;
+  }
+
+  std::string path_;
+  Descriptor file_;
+  bool lacks_writer_ = false;
+};
 
 void write_all(int fd, ByteView content, const std::string& path) {
   while (!content.empty()) {
@@ -161,10 +215,10 @@ Descriptor::~Descriptor() {
 int Descriptor::release() { return std::exchange(fd_, -1); }
 
 Bytes read_file(const std::string& path, std::size_t limit) {
-  const Descriptor file = open_input(path);
+  Input file(path);
   Bytes content;
   std::array<unsigned char, 65536> block;
-  while (const std::size_t got = read_some(file, block, path)) {
+  while (const std::size_t got = file.read_some(block)) {
     if (content.size() + got > limit) {
       throw Error(Kind::malformed,
                   fmt::format("read {}: larger than the {} KiB that such a file may have",
@@ -180,27 +234,22 @@ namespace {
 // A smaller file is not worth a thread.
 constexpr std::size_t kReadAheadFrom = 8u << 20;
 
-bool is_regular(const Descriptor& file) {
-  struct stat status {};
-  return fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
-}
-
 }  // namespace
 
 void read_blocks(const std::string& path, const std::function<void(ByteView)>& take) {
-  const Descriptor file = open_input(path);
+  Input file(path);
   constexpr std::size_t kBlock = 256u << 10;
   // Not cleared: of a small file only the first page is used.
   const auto room = std::make_unique_for_overwrite<unsigned char[]>(kBlock);
   const std::span<unsigned char> block(room.get(), kBlock);
   std::size_t total = 0;
-  while (const std::size_t got = read_some(file, block, path)) {
+  while (const std::size_t got = file.read_some(block)) {
     take(block.first(got));
     total += got;
-    if (total >= kReadAheadFrom && is_regular(file)) break;
+    if (total >= kReadAheadFrom && file.is_regular()) break;
   }
-  if (total < kReadAheadFrom || !is_regular(file)) return;
-  ReadAhead ahead([&](Bytes& into) { return read_some(file, into, path); }, kBlock);
+  if (total < kReadAheadFrom || !file.is_regular()) return;
+  ReadAhead ahead([&](Bytes& into) { return file.read_some(into); }, kBlock);
   for (ByteView next = ahead.next(); !next.empty(); next = ahead.next()) take(next);
 }
 

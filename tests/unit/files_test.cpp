@@ -1,6 +1,7 @@
 #include "src/base/files.h"
 
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -8,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 #include "src/base/error.h"
@@ -92,10 +94,32 @@ TEST(Files, WhatCannotBeReadSaysWhy) {
   EXPECT_THAT(is_folder.what(), HasSubstr("it is a folder"));
 }
 
-TEST(Files, AFifoThatNobodyWritesToIsEmpty) {
+TEST(Files, AFifoThatNobodyWritesToIsRefusedAndNotTakenAsEmpty) {
   const TemporaryFolder folder;
   ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
-  EXPECT_EQ(content_of(folder / "fifo"), "");
+  const Error error = error_of([&] { read_file(folder / "fifo"); });
+  EXPECT_EQ(error.kind(), Kind::io);
+  EXPECT_THAT(error.what(), HasSubstr("nobody writes to this FIFO"));
+}
+
+// What a FIFO gives whose writer comes late, and takes its time then.
+std::string content_of_late(const std::string& path, const std::string& content) {
+  std::thread writer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const Descriptor file(open(path.c_str(), O_WRONLY));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (!content.empty() && write(file.get(), content.data(), content.size()) < 0) return;
+  });
+  const std::string read = content_of(path);
+  writer.join();
+  return read;
+}
+
+TEST(Files, AFifoWhoseWriterComesAMomentLaterIsReadWhole) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
+  EXPECT_EQ(content_of_late(folder / "fifo", "written late"), "written late");
+  EXPECT_EQ(content_of_late(folder / "fifo", ""), "");
 }
 
 TEST(Files, BlocksComeInOrderAndWhole) {
