@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/cms/content_info.h"
+#include "src/ossl/weak_digest.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -38,8 +39,10 @@ bool is_raw_signature(const Bytes& written, const std::string& file, const FileS
 FileSigner file_signer(const tokens::OpenToken& token, const tokens::Key& key,
                        const FileSigning& options, Context& context) {
   const auto remote = tokens::remote_key(token, key);
+  refuse_prehashed_ed25519(options.signature, remote->public_key());
   const ossl::Scheme scheme =
       ossl::choose_scheme(remote->public_key(), options.signature.scheme, options.signature.digest);
+  ossl::refuse_weak_digest(scheme);
   check_sig_format(options.signature, remote->public_key());
   FileSigner signer{remote, scheme, std::nullopt};
   if (!options.message.is_raw())
@@ -57,13 +60,17 @@ FileSigner in_own_session(const tokens::OpenToken& token, const tokens::Key& key
 }
 
 bool is_signed(const SigningTask& task, const FileSigning& options, const FileSigner& signer) {
-  if (task.output == "-" || !std::filesystem::exists(task.output)) return false;
+  // What is no file, or has no possible name, is no signature either; to write there says why.
+  std::error_code ignored;
+  if (task.output == "-" || !std::filesystem::is_regular_file(task.output, ignored)) return false;
   const Bytes written = read_file(task.output, cms::kMostMessageFile);
   try {
     return signer.message ? is_signed_message(written, task.file, *signer.message, options.message)
                           : is_raw_signature(written, task.file, options, signer);
   } catch (const Error& error) {
-    if (error.kind() == Kind::malformed || error.kind() == Kind::usage) return false;
+    const bool is_another = error.kind() == Kind::malformed || error.kind() == Kind::usage ||
+                            error.kind() == Kind::unsupported;
+    if (is_another) return false;
     throw;
   }
 }

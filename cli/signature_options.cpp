@@ -45,13 +45,16 @@ void check_sig_format(const SignatureOptions& options, const EVP_PKEY* key) {
   }
 }
 
+void refuse_prehashed_ed25519(const SignatureOptions& options, const EVP_PKEY* key) {
+  if (!options.prehashed || ossl::algorithm_of(key) != ossl::KeyAlgorithm::ed25519) return;
+  throw Error(Kind::unsupported, "--prehashed: Ed25519 signs whole messages, not digests")
+      .hint("sign the file itself, or use an RSA or EC key");
+}
+
 Bytes input_to_sign(const std::string& file, const EVP_PKEY* key, const ossl::Scheme& scheme,
                     const SignatureOptions& options) {
   if (ossl::algorithm_of(key) == ossl::KeyAlgorithm::ed25519) {
-    if (options.prehashed) {
-      throw Error(Kind::unsupported, "--prehashed: Ed25519 signs whole messages, not digests")
-          .hint("sign the file itself, or use an RSA or EC key");
-    }
+    refuse_prehashed_ed25519(options, key);
     return whole_file(file);
   }
   if (options.prehashed) {

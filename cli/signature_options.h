@@ -24,6 +24,9 @@ void add_signature_options(Arguments& command, SignatureOptions& options);
 // Throws usage when a raw r || s form is asked of a key that is not ECDSA.
 void check_sig_format(const SignatureOptions& options, const EVP_PKEY* key);
 
+// Throws unsupported when an Ed25519 key is given a digest, which it does not sign.
+void refuse_prehashed_ed25519(const SignatureOptions& options, const EVP_PKEY* key);
+
 // The digest of a file of any size, in constant memory; with --prehashed the digest that the file
 // holds; for Ed25519 the whole file, at most 64 MiB. Throws unsupported for Ed25519 where it cannot
 // be, malformed for a digest of the wrong length.

@@ -8,6 +8,7 @@
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
+#include "src/base/file_identity.h"
 #include "src/base/text.h"
 #include "src/cms/smime.h"
 #include "src/x509/certificate.h"
@@ -27,7 +28,7 @@ struct Options {
 constexpr std::size_t kMostNamed = 20;
 
 void check_options(const Options& options, const Context& context) {
-  if (options.output == options.file && options.file != "-") {
+  if (is_same_file(options.file, options.output)) {
     throw Error(Kind::usage,
                 fmt::format("decrypt {}: input and output are the same", quoted(options.file)));
   }

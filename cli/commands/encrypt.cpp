@@ -11,6 +11,7 @@
 #include "cli/certificate_argument.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
+#include "src/base/file_identity.h"
 #include "src/base/new_file.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
@@ -33,7 +34,7 @@ std::string output_of(const Options& options) {
 
 void check_options(const Options& options, const Context& context) {
   const std::string output = output_of(options);
-  if (output == options.file && output != "-") {
+  if (is_same_file(options.file, output)) {
     throw Error(Kind::usage,
                 fmt::format("encrypt {}: input and output are the same", quoted(options.file)));
   }

@@ -9,8 +9,10 @@
 #include "cli/signature_options.h"
 #include "cli/trust.h"
 #include "src/base/error.h"
+#include "src/base/file_identity.h"
 #include "src/base/text.h"
 #include "src/cms/content_info.h"
+#include "src/ossl/weak_digest.h"
 #include "src/x509/certificate.h"
 #include "src/x509/input.h"
 #include "src/x509/path.h"
@@ -119,8 +121,13 @@ void refuse_other_kind(const Options& options, const Bytes& signature) {
     x509::refuse_kind(signature, quoted(options.signature_file), "a signature");
 }
 
+// SHA-1 proves nothing against who chose the content.
+bool is_too_weak(const Options& options, const ossl::Scheme& scheme) {
+  return ossl::is_weak(scheme) && options.path.security_level != 0;
+}
+
 Outcome verify_raw(const Options& options, const Bytes& signature, const ExpectedSigner& signer,
-                   std::optional<Validation> validation) {
+                   std::optional<Validation> validation, Context& context) {
   if (signer.key == nullptr) {
     throw Error(Kind::usage, "verify: name the signer with exactly one of --key, --cert, --public");
   }
@@ -133,12 +140,14 @@ Outcome verify_raw(const Options& options, const Bytes& signature, const Expecte
     throw Error(Kind::usage, "-o: a raw signature holds no content that could be written");
   }
   EVP_PKEY* key = signer.key.get();
+  refuse_prehashed_ed25519(options.signature, key);
   const ossl::Scheme scheme =
       ossl::choose_scheme(key, options.signature.scheme, options.signature.digest);
   check_sig_format(options.signature, key);
   const Bytes input = input_to_sign(options.file, key, scheme, options.signature);
-  const bool good = verifies(options, key, scheme, input, signature);
-  if (!good) refuse_other_kind(options, signature);
+  const bool fits = verifies(options, key, scheme, input, signature);
+  if (!fits) refuse_other_kind(options, signature);
+  const bool good = fits && !is_too_weak(options, scheme);
   // A key without a certificate has nothing to validate.
   if (signer.certificate == nullptr) validation.reset();
   std::string problem;
@@ -152,7 +161,11 @@ Outcome verify_raw(const Options& options, const Bytes& signature, const Expecte
   outcome.data = {{"format", "raw"}, {"verifies", good}, {"scheme", how}};
   if (validation) outcome.data["certificate_valid"] = problem.empty();
   if (!problem.empty()) outcome.data["certificate_problem"] = json_text(problem);
-  outcome.text = verdict_text(options, good, problem, validation.has_value(), how);
+  outcome.text = verdict_text(options, fits, problem, validation.has_value(), how);
+  if (fits && !good) {
+    context.warn("SHA-1 is too weak to prove anything; --security-level 0 accepts it");
+    outcome.text = fmt::format("NOT GOOD: the signature is made with SHA-1 ({})\n", how);
+  }
   return outcome;
 }
 
@@ -167,12 +180,18 @@ void refuse_raw_options(const SignatureOptions& options, SignatureFormat format)
 }
 
 Outcome run(const Options& options, Context& context) {
-  if (options.signature_file == "-" && options.file == "-") {
-    throw Error(Kind::usage, "verify: signature and file cannot both be standard input");
+  const int streams = (options.signature_file == "-") + (options.file == "-") +
+                      (options.certificate == "-") + (options.public_key == "-");
+  if (streams > 1) {
+    throw Error(Kind::usage, "verify: only one of signature, file and signer is standard input");
   }
   if (context.options.json && options.output == "-") {
     throw Error(Kind::usage, "print the content as JSON: that does not go together")
         .hint("name a file with -o");
+  }
+  if (is_same_file(options.signature_file, options.output)) {
+    throw Error(Kind::usage, fmt::format("verify {}: input and output are the same",
+                                         quoted(options.signature_file)));
   }
   if (!options.output.empty()) check_output(options.output, context.replace());
   const Bytes signature = cms::read_message_file(options.signature_file, may_be_message);
@@ -185,7 +204,7 @@ Outcome run(const Options& options, Context& context) {
   const ExpectedSigner signer = expected_signer(options, context);
   std::optional<Validation> validation = validation_of(options, format, context);
   if (format == SignatureFormat::raw)
-    return verify_raw(options, signature, signer, std::move(validation));
+    return verify_raw(options, signature, signer, std::move(validation), context);
   refuse_raw_options(options.signature, format);
   return verify_message({format, signature, options.signature_file, options.file, options.output},
                         signer, std::move(validation), context);

@@ -12,6 +12,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/provider.h"
+#include "src/ossl/weak_digest.h"
 
 namespace hsmith::ossl {
 namespace {
@@ -158,9 +159,7 @@ void start(SignatureContext& context, const void* key) {
 void check_signable(const SignatureContext& context) {
   const DigestType* digest = context.scheme.digest;
   if (digest == nullptr) throw refusal("no digest is named");
-  if (digest->md == EVP_sha1) {
-    throw Error(Kind::refused, "sign: SHA-1 is too weak for a new signature").hint("use sha256");
-  }
+  refuse_weak_digest(context.scheme);
   check_pss(context);
 }
 
