@@ -34,6 +34,23 @@ bool is_tokens_fault(const Error& error) {
   return error.kind() == Kind::token_failed || error.kind() == Kind::token_removed;
 }
 
+// A token that closes its sessions ends the login with the last of them. To a new session the key
+// of a login that has ended is as one that was deleted.
+bool lost_the_key(const Error& error, bool is_new_session) {
+  if (error.ckr() == "CKR_USER_NOT_LOGGED_IN") return true;
+  return is_new_session &&
+         (error.ckr() == "CKR_KEY_HANDLE_INVALID" || error.ckr() == "CKR_OBJECT_HANDLE_INVALID");
+}
+
+Error key_lost(const Error& error) {
+  return Error(Kind::token_failed,
+               fmt::format("the key is not there in a new session ({}): the token ended the login, "
+                           "or the key was deleted",
+                           error.ckr()))
+      .hint("see whether it is there: hsmith key list; then run again with --resume")
+      .ckr(error.ckr());
+}
+
 // Runs one worker, whose own end is an Error or none.
 void watch(Run& run, const std::function<std::optional<Error>()>& worker) {
   std::optional<Error> failed;
@@ -71,6 +88,7 @@ void work(Board& board, std::span<const SigningTask> tasks, const MakeWorker& ma
           const std::function<void(std::size_t)>& take,
           const std::function<void(std::size_t, SigningResult)>& done) {
   SignFile sign;
+  bool is_new_session = false;  // after one that failed
   while (!board.token_gone && board.next < tasks.size()) {
     if (!sign) sign = make_worker();
     const std::size_t i = board.next++;
@@ -78,13 +96,43 @@ void work(Board& board, std::span<const SigningTask> tasks, const MakeWorker& ma
     take(i);
     try {
       done(i, sign(tasks[i]));
+      is_new_session = false;
     } catch (const Error& error) {
+      if (lost_the_key(error, is_new_session)) {
+        const Error lost = key_lost(error);
+        done(i, {Fate::failed, "", lost, {}});
+        throw Error(lost);
+      }
       if (error.kind() == Kind::token_removed) board.token_gone = true;
-      if (is_tokens_fault(error)) sign = nullptr;
+      is_new_session = is_tokens_fault(error);
+      if (is_new_session) sign = nullptr;
       done(i, {Fate::failed, "", error, {}});
     }
   }
 }
+
+namespace {
+
+// In the caller's thread.
+void sign_alone(Run& run, Board& board, std::span<const SigningTask> tasks,
+                const MakeWorker& make_worker,
+                const std::function<void(std::size_t, SigningResult)>& done,
+                const Context& context) {
+  std::optional<Progress> progress;
+  if (tasks.size() > 1) progress.emplace(context, "files", tasks.size());
+  run.working = 1;
+  watch(run, [&]() -> std::optional<Error> {
+    work(
+        board, tasks, make_worker, [](std::size_t) {},
+        [&](std::size_t task, SigningResult result) {
+          done(task, std::move(result));
+          if (progress) progress->show(run.finished);
+        });
+    return {};
+  });
+}
+
+}  // namespace
 
 std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsigned workers,
                                       const MakeWorker& make_worker, SigningProcesses* processes,
@@ -102,21 +150,22 @@ std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsign
     return {};
   };
   if (workers <= 1 || tasks.size() <= 1) {
-    own_work();
-    return std::move(run.results);
+    sign_alone(run, *board, tasks, make_worker, done, context);
+  } else {
+    const std::size_t others = processes != nullptr
+                                   ? processes->count()
+                                   : std::min<std::size_t>(workers, tasks.size()) - 1;
+    run.working = others + 1;
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] { watch(run, own_work); });
+    for (std::size_t i = 0; i < others; ++i) {
+      threads.emplace_back([&, i] {
+        watch(run, [&] { return processes != nullptr ? processes->collect(i, done) : own_work(); });
+      });
+    }
+    wait_for_end(run, context);
+    for (std::thread& thread : threads) thread.join();
   }
-  const std::size_t others =
-      processes != nullptr ? processes->count() : std::min<std::size_t>(workers, tasks.size()) - 1;
-  run.working = others + 1;
-  std::vector<std::thread> threads;
-  threads.emplace_back([&] { watch(run, own_work); });
-  for (std::size_t i = 0; i < others; ++i) {
-    threads.emplace_back([&, i] {
-      watch(run, [&] { return processes != nullptr ? processes->collect(i, done) : own_work(); });
-    });
-  }
-  wait_for_end(run, context);
-  for (std::thread& thread : threads) thread.join();
   // As long as one worker went on, all is done; else what it failed of is the answer.
   if (run.worker_failed && run.finished < tasks.size()) {
     for (SigningResult& result : run.results) {
@@ -129,13 +178,15 @@ std::vector<SigningResult> sign_files(std::span<const SigningTask> tasks, unsign
 std::vector<std::string> files_from(const std::string& list) {
   std::vector<std::string> files;
   const Bytes content = read_file(list);
+  std::size_t number = 0;
   for (std::string& line : split(as_text(content), '\n')) {
+    ++number;
     if (line.ends_with('\r')) line.pop_back();
     if (line.empty()) continue;
     if (line.find('\0') != std::string::npos || files.size() == kMostFiles) {
       throw Error(Kind::malformed,
                   fmt::format("read the list {}: line {} holds a NUL, or is one too many",
-                              quoted(list), files.size() + 1));
+                              quoted(list), number));
     }
     files.push_back(std::move(line));
   }

@@ -110,6 +110,25 @@ std::string smime_message(const std::string& file, const MessageSigner& signer,
   return text;
 }
 
+// True for one good signature with the signer's certificate and scheme, and its chain beside it.
+bool is_by(const MessageSigner& signer, const cms::VerifiedMessage& message) {
+  const cms::Signature& only = message.signatures.front();
+  const auto holds = [&](const ossl::Certificate& one) {
+    return std::any_of(
+        message.certificates.begin(), message.certificates.end(),
+        [&](const auto& other) { return x509::same_certificate(other.get(), one.get()); });
+  };
+  return message.signatures.size() == 1 && only.verifies && only.certificate != nullptr &&
+         x509::same_certificate(only.certificate.get(), signer.certificate.get()) &&
+         only.scheme == ossl::describe(signer.key->public_key(), signer.scheme) &&
+         std::all_of(signer.chain.begin(), signer.chain.end(), holds);
+}
+
+// CMS in PEM or, with --der, in DER.
+bool has_form(const Bytes& message, const MessageOptions& options) {
+  return options.format != "cms" || cms::looks_like_pem_cms(message) != options.der;
+}
+
 }  // namespace
 
 MessageSigner MessageSigner::with_key(std::shared_ptr<ossl::RemoteKey> other) const {
@@ -220,12 +239,11 @@ bool is_signed_message(const Bytes& message, const std::string& file, const Mess
     }
     verified = cms::verify_message(der, &content, {}, cms::WeakDigest::refuse, kName);
   }
-  const cms::Signature& only = verified.signatures.front();
-  if (verified.signatures.size() != 1 || !only.verifies || only.certificate == nullptr ||
-      !x509::same_certificate(only.certificate.get(), signer.certificate.get())) {
-    return false;
-  }
-  if (!verified.content) return true;
+  if (!is_by(signer, verified) || !has_form(message, options)) return false;
+  const bool attached = options.placing() == cms::Placing::attached;
+  // A JWS of an empty file is the same whether it holds its content or not.
+  if (!verified.content) return !attached || (options.format == "jws" && same_content(file, {}));
+  if (!attached) return false;
   return entity ? *verified.content == *entity : same_content(file, *verified.content);
 }
 

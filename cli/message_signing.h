@@ -58,7 +58,8 @@ using Announce = std::function<void(ByteView digest)>;
 Bytes signed_message(const std::string& file, const MessageSigner& signer,
                      const MessageOptions& options, const Announce& announce);
 
-// True for a message that holds one signature, good, with this signer's certificate, over the file.
+// True for a message that holds one signature, good, with this signer's certificate and scheme,
+// over the file, and has the form that the options ask for.
 // Throws malformed for what is no message of the format.
 bool is_signed_message(const Bytes& message, const std::string& file, const MessageSigner& signer,
                        const MessageOptions& options);

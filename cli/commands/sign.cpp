@@ -1,9 +1,13 @@
 // hsmith sign: the digest is made here, the token signs it, and each signature is verified.
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/bulk_signing.h"
 #include "cli/changes.h"
@@ -12,6 +16,7 @@
 #include "cli/signing_processes.h"
 #include "cli/signing_sessions.h"
 #include "src/base/error.h"
+#include "src/base/file_identity.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "tokens/quirks.h"
@@ -53,6 +58,53 @@ void check_options(const Options& options) {
   }
 }
 
+// A pipe, a device: what is read of it is gone.
+bool is_stream(const std::string& file) {
+  std::error_code ignored;
+  return file == "-" || std::filesystem::is_other(std::filesystem::status(file, ignored));
+}
+
+// Also /dev/stdin.
+bool is_standard_input(const std::string& file) {
+  struct stat named {};
+  struct stat standard {};
+  if (file == "-") return true;
+  return stat(file.c_str(), &named) == 0 && fstat(STDIN_FILENO, &standard) == 0 &&
+         named.st_dev == standard.st_dev && named.st_ino == standard.st_ino;
+}
+
+// What gives its content once is asked for it once.
+void check_input(const std::string& file, const Options& options) {
+  if (!is_stream(file)) return;
+  if (options.how.resume) {
+    throw Error(Kind::usage, fmt::format("sign {}: --resume reads a file twice, and this can be "
+                                         "read only once",
+                                         quoted(file)))
+        .hint("put its content into a file, or leave --resume out");
+  }
+  if (options.list == "-" && is_standard_input(file)) {
+    throw Error(Kind::usage,
+                fmt::format("sign {}: standard input is the list of files", quoted(file)));
+  }
+}
+
+// The files that may be replaced by a signature, were it to go there.
+std::set<FileIdentity> replaceable(const std::vector<std::string>& files, const Context& context) {
+  std::set<FileIdentity> identities;
+  if (context.replace() == Replace::no) return identities;
+  for (const std::string& file : files) {
+    if (const auto identity = identity_of(file)) identities.insert(*identity);
+  }
+  return identities;
+}
+
+// That a run which resumes finds something there is no error yet.
+void check_place(const std::string& output, const Options& options, const Context& context) {
+  std::error_code ignored;
+  const bool is_there = std::filesystem::exists(std::filesystem::symlink_status(output, ignored));
+  if (!options.how.resume || !is_there) check_output(output, context.replace());
+}
+
 // Every file with where its signature goes, all different and, unless the run resumes, not there.
 std::vector<SigningTask> tasks_of(const Options& options, const Context& context) {
   std::vector<std::string> files = options.files;
@@ -66,10 +118,18 @@ std::vector<SigningTask> tasks_of(const Options& options, const Context& context
   }
   std::vector<SigningTask> tasks;
   std::set<std::filesystem::path> outputs;
+  const std::set<FileIdentity> inputs = replaceable(files, context);
   for (const std::string& file : files) {
+    check_input(file, options);
     const std::string output = output_of(options, file);
-    if (output == file && file != "-")
+    const std::optional<FileIdentity> there = identity_of(output);
+    if (there && there == identity_of(file))
       throw Error(Kind::usage, fmt::format("sign {}: input and output are the same", quoted(file)));
+    if (there && inputs.contains(*there)) {
+      throw Error(Kind::usage, fmt::format("sign {}: its signature would replace {}, another of "
+                                           "the files",
+                                           quoted(file), quoted(output)));
+    }
     if (!outputs.insert(std::filesystem::path(output).lexically_normal()).second) {
       throw Error(Kind::usage, fmt::format("sign {}: another signature would go to {} as well",
                                            quoted(file), quoted(output)));
@@ -78,7 +138,7 @@ std::vector<SigningTask> tasks_of(const Options& options, const Context& context
       throw Error(Kind::usage, "print a signature as JSON: that does not go together")
           .hint("name a file with -o");
     }
-    check_output(output, options.how.resume ? Replace::yes : context.replace());
+    check_place(output, options, context);
     tasks.push_back({file, output});
   }
   return tasks;
@@ -92,30 +152,68 @@ Json entry_of(const Outcome& outcome, const char* event) {
           {"format", outcome.data["format"]}};
 }
 
+using Fate = SigningResult::Fate;
+
+bool is_failure(const SigningResult& result) {
+  return result.fate == Fate::failed || result.fate == Fate::not_tried;
+}
+
 void record_results(std::span<const SigningTask> tasks, std::span<const SigningResult> results,
-                    const Outcome& outcome, const Context& context) {
+                    Outcome& outcome, const Context& context) {
   std::string lines;
   std::size_t made = 0;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    if (results[i].fate != SigningResult::Fate::signed_now) continue;
+    if (results[i].fate != Fate::signed_now) continue;
     ++made;
     lines += fmt::format("{} {}\n", results[i].digest, tasks[i].file);
   }
   Json entry = entry_of(outcome, "signed");
   entry["signed"] = made;
-  entry["failed"] = outcome.failures.size();
+  entry["failed"] = std::count_if(results.begin(), results.end(), is_failure);
   entry["results"] = sha256_hex(as_bytes(lines));
-  record(context, entry, audit::Flush::no);
+  try {
+    record(context, entry, audit::Flush::no);
+  } catch (const Error& error) {  // what was signed is signed
+    outcome.failures.push_back(error.during(
+        fmt::format("{} signatures are made, only the closing entry of the log is missing", made)));
+  }
+}
+
+// The failures; what many files failed of is told once, with the first of them.
+void report_failures(std::span<const SigningTask> tasks, std::span<const SigningResult> results,
+                     Outcome& outcome) {
+  struct Failure {
+    Error error;
+    std::string file;
+    std::size_t more = 0;
+  };
+  std::vector<Failure> failures;
+  std::map<std::string, std::size_t> told;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    if (!is_failure(results[i])) continue;
+    const Error error = results[i].error.value_or(
+        Error(Kind::token_removed, "it was not tried, the token is gone"));
+    const auto [place, is_new] = told.try_emplace(error.what(), failures.size());
+    if (is_new) {
+      failures.push_back({error, tasks[i].file});
+    } else {
+      ++failures[place->second].more;
+    }
+  }
+  for (const Failure& one : failures) {
+    const Kind kind = one.error.kind();
+    // These name their file themselves.
+    const bool of_a_file = kind == Kind::io || kind == Kind::malformed || kind == Kind::exists;
+    const std::string more = one.more > 0 ? fmt::format(" and {} more", one.more) : "";
+    outcome.failures.push_back(
+        of_a_file && one.more == 0
+            ? one.error
+            : one.error.during(fmt::format("sign {}{}", quoted(one.file), more)));
+  }
 }
 
 void report(const SigningTask& task, SigningResult& result, Outcome& outcome) {
-  using Fate = SigningResult::Fate;
-  if (result.fate == Fate::failed) return outcome.failures.push_back(*result.error);
-  if (result.fate == Fate::not_tried) {
-    return outcome.failures.push_back(
-        Error(Kind::token_removed,
-              fmt::format("sign {}: not tried, the token is gone", quoted(task.file))));
-  }
+  if (is_failure(result)) return;
   if (task.output == "-") {
     outcome.raw = std::move(result.for_standard_output);
     return;
@@ -127,10 +225,14 @@ void report(const SigningTask& task, SigningResult& result, Outcome& outcome) {
                               result.fate == Fate::signed_before ? " (signed before)" : "");
 }
 
-Outcome plan(std::span<const SigningTask> tasks, const Options& options, const FileSigner& signer) {
+Outcome plan(std::span<const SigningTask> tasks, const Options& options, const FileSigner& signer,
+             const Context& context) {
   std::vector<Change> changes;
   for (const SigningTask& task : tasks) {
-    if (options.how.resume && is_signed(task, options.how, signer)) continue;
+    if (options.how.resume) {
+      if (is_signed(task, options.how, signer)) continue;
+      check_output(task.output, context.replace());
+    }
     input_to_sign(task.file, signer.key->public_key(), signer.scheme, options.how.signature);
     changes.push_back({Change::Kind::create, "file " + task.output});
   }
@@ -217,6 +319,7 @@ void sign_all(std::span<const SigningTask> tasks, const Options& options,
       sign_with_workers(tasks, options, token, key, first, processes, context, announce);
   if (!many && results.front().error) throw Error(*results.front().error);
   for (std::size_t i = 0; i < tasks.size(); ++i) report(tasks[i], results[i], outcome);
+  report_failures(tasks, results, outcome);
   if (many) record_results(tasks, results, outcome, context);
 }
 
@@ -238,7 +341,7 @@ Outcome run(const Options& options, Context& context) {
   const tokens::Key key = tokens::find_one(token, selector);
   tokens::check_may_sign(key);
   const FileSigner signer = file_signer(token, key, options.how, context);
-  if (context.options.plan) return plan(tasks, options, signer);
+  if (context.options.plan) return plan(tasks, options, signer, context);
   EVP_PKEY* public_key = signer.key->public_key();
   Outcome outcome;
   outcome.data = {{"key", key.uri},
