@@ -104,7 +104,13 @@ void check_objects(Context& context, std::vector<Check>& checks) {
 }
 
 void check_journal(Context& context, bool with_repair, std::vector<Check>& checks) {
-  const auto entries = journal::unfinished(context.environment.state_folder);
+  std::vector<journal::Entry> entries;
+  try {
+    entries = journal::unfinished(context.environment.state_folder);
+  } catch (const Error& error) {
+    checks.push_back({"journal", State::problem, error.what(), error.hint()});
+    return;
+  }
   if (entries.empty()) checks.push_back({"journal", State::ok, "nothing was interrupted", ""});
   for (const journal::Entry& entry : entries) {
     if (!with_repair) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/error.h"
@@ -49,13 +50,30 @@ bool still_runs(const Json& entry) {
          start_of(pid) == entry.at("pid_start").get<std::string>();
 }
 
+// Throws unsafe_permissions when somebody else may have written it.
+void refuse_others(const fs::path& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    throw Error(Kind::io, fmt::format("read {}: {}", quoted(path.string()), strerror(errno)));
+  }
+  const bool is_mine = status.st_uid == geteuid() || status.st_uid == 0;
+  if (is_mine && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
+  throw Error(Kind::unsafe_permissions,
+              fmt::format("read {}: {}", quoted(path.string()),
+                          is_mine ? "others may write to it" : "it belongs to another user"))
+      .hint(fmt::format("see who wrote into it, then: chmod go-w {}", path.string()));
+}
+
 // True when the entry is to be listed; a file that is no entry is listed as such.
 bool read_entry(const fs::path& file, Entry& into) {
   into.file = file;
   try {
+    refuse_others(file);
     const Bytes content = read_file(file.string(), kLargestEntry);
     const Json entry = Json::parse(content.begin(), content.end());
     if (still_runs(entry)) return false;
+    if (entry.at("journal") != 1)
+      throw Error(Kind::malformed, "another version of hsmith wrote it");
     into.intent.operation = entry.at("operation").get<std::string>();
     into.intent.token_serial = entry.at("token_serial").get<std::string>();
     into.intent.token_label = entry.at("token_label").get<std::string>();
@@ -100,12 +118,19 @@ void end(const fs::path& entry) {
 }
 
 std::vector<Entry> unfinished(const fs::path& state_folder) {
+  const fs::path folder = folder_of(state_folder);
   std::vector<Entry> entries;
-  std::error_code ignored;  // no journal, nothing unfinished
-  for (const fs::directory_entry& file : fs::directory_iterator(folder_of(state_folder), ignored)) {
-    if (file.path().extension() != ".json") continue;
-    Entry entry;
-    if (read_entry(file.path(), entry)) entries.push_back(std::move(entry));
+  try {
+    if (fs::symlink_status(folder).type() == fs::file_type::not_found) return entries;
+    refuse_others(folder);
+    for (const fs::directory_entry& file : fs::directory_iterator(folder)) {
+      if (file.path().extension() != ".json") continue;
+      Entry entry;
+      if (read_entry(file.path(), entry)) entries.push_back(std::move(entry));
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw Error(Kind::io, fmt::format("read the journal {}: {}", quoted(folder.string()),
+                                      error.code().message()));
   }
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return a.file < b.file; });

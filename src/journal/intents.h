@@ -36,7 +36,9 @@ void update(const std::filesystem::path& entry, const Intent& intent);
 // Strikes it out: the operation has happened, or has left nothing behind.
 void end(const std::filesystem::path& entry);
 
-// What was begun and not ended, oldest first; entries of processes that still run are left out.
+// What was begun and not ended, oldest first; entries of processes that still run are left out, and
+// those that others may have written are unreadable. Throws io when the journal cannot be looked
+// through, unsafe_permissions when others may write to it: they would decide over keys.
 std::vector<Entry> unfinished(const std::filesystem::path& state_folder);
 
 }  // namespace hsmith::journal

@@ -93,6 +93,28 @@ TEST(Intents, EveryPrefixOfAnEntryIsListedAsUnreadable) {
   }
 }
 
+TEST(Intents, AJournalThatCannotBeLookedThroughIsNoEmptyOne) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(unfinished(folder.path()).empty());
+  std::filesystem::create_symlink("nowhere", folder / "journal");
+  EXPECT_EQ(error_of([&] { unfinished(folder.path()); }).kind(), Kind::io);
+  std::filesystem::remove(folder / "journal");
+  std::ofstream(folder / "journal") << "a file in its place";
+  EXPECT_EQ(error_of([&] { unfinished(folder.path()); }).kind(), Kind::io);
+}
+
+TEST(Intents, WhatOthersMayWriteIsNotBelieved) {
+  using std::filesystem::perms;
+  const TemporaryFolder folder;
+  begin_and_die(folder);
+  const std::filesystem::path file = unfinished(folder.path()).at(0).file;
+  std::filesystem::permissions(file, perms::group_write, std::filesystem::perm_options::add);
+  EXPECT_NE(unfinished(folder.path()).at(0).unreadable, "");
+  std::filesystem::permissions(folder / "journal", perms::others_write,
+                               std::filesystem::perm_options::add);
+  EXPECT_EQ(error_of([&] { unfinished(folder.path()); }).kind(), Kind::unsafe_permissions);
+}
+
 TEST(Intents, WithoutAJournalNothingIsBegun) {
   const TemporaryFolder folder;
   std::ofstream(folder / "journal") << "a file in its place";
