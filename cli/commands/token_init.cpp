@@ -139,13 +139,17 @@ pkcs11::TokenInfo prove_user_pin(const std::shared_ptr<pkcs11::Module>& module, 
   return module->token_info(slot);
 }
 
-// True unless the token is seen to be what it was before.
-bool may_be_initialised(const pkcs11::Module& module, const Target& target,
-                        const Options& options) {
+// True unless the token is seen to be what it was before; what a wrong PIN does to its flags is no
+// sign of a new one.
+bool may_be_initialised(const pkcs11::Module& module, const Target& target, const Options& options,
+                        const Error& error) {
+  constexpr CK_FLAGS kTries = CKF_SO_PIN_COUNT_LOW | CKF_SO_PIN_FINAL_TRY | CKF_SO_PIN_LOCKED;
+  const bool refused = error.kind() == Kind::pin_incorrect || error.kind() == Kind::pin_locked;
   try {
     const pkcs11::TokenInfo now = module.token_info(target.slot);
-    const bool same = now.label == target.info.label && now.flags == target.info.flags;
-    return !same || now.label == options.label;
+    const bool same =
+        now.label == target.info.label && (now.flags & ~kTries) == (target.info.flags & ~kTries);
+    return !same || (now.label == options.label && !refused);
   } catch (const Error&) {
     return true;
   }
@@ -160,7 +164,7 @@ pkcs11::TokenInfo initialise(const std::shared_ptr<pkcs11::Module>& module, cons
   } catch (const Error& error) {
     if (error.kind() == Kind::pin_incorrect && !tokens::is_interactive(pins.so_source))
       tokens::note_failed_pin(way.state_folder, target.info.serial, PinRole::so);
-    if (!may_be_initialised(*module, target, options)) throw error.during(doing);
+    if (!may_be_initialised(*module, target, options, error)) throw error.during(doing);
     throw error.during(doing + ": it is not known whether it is made")
         .hint("see it with: hsmith token list")
         .unfinished();
