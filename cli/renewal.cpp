@@ -1,5 +1,6 @@
 #include "cli/renewal.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "cli/shell_words.h"
@@ -55,6 +56,17 @@ const tokens::Key* pair_in_service(const tokens::Inventory& inventory, const std
   return found;
 }
 
+// True while NAME@1 is, at least in part, the pair that was in service when its succession began:
+// the new one is not NAME yet.
+bool is_half_succeeded(const tokens::Inventory& inventory, const tokens::Key* in_service,
+                       const std::string& label) {
+  if (in_service == nullptr) return true;
+  const tokens::KeyObjects objects = tokens::objects_of(inventory, *in_service);
+  const auto is_renamed = [&](const auto& object) { return object.label == label; };
+  return std::any_of(objects.public_keys.begin(), objects.public_keys.end(), is_renamed) ||
+         std::any_of(objects.certificates.begin(), objects.certificates.end(), is_renamed);
+}
+
 // The same subject, and a longer life: the successor of a certificate.
 bool renews(X509* next, X509* present) {
   return x509::same_name(X509_get_subject_name(next), X509_get_subject_name(present)) &&
@@ -94,11 +106,16 @@ std::optional<Succession> succession_of(const tokens::OpenToken& token,
     if (!tokens::token_quirks(token.info).has_places()) succession.old_certificate = there.der;
   }
   if (!waited && succession.old_certificate.empty()) return std::nullopt;
-  if (const tokens::Key* old = waited ? pair_in_service(inventory, succession.name, key) : nullptr)
+  const tokens::Key* old = waited ? pair_in_service(inventory, succession.name, key) : nullptr;
+  if (old != nullptr)
     succession.old_key = ossl::spki_of(tokens::public_key_of(inventory, *old).get());
   try {
     tokens::check_free(token, replaced_label(succession.name), {});
   } catch (const Error& error) {
+    if (waited && is_half_succeeded(inventory, old, replaced_label(succession.name)))
+      throw error.during(doing).hint(
+          "when its renewal was interrupted (hsmith doctor), finish it with: hsmith doctor "
+          "--repair");
     throw error.during(doing).hint(
         fmt::format("delete what was replaced before: hsmith cert retire {} --token {}",
                     shell_word(succession.name), shell_word(token.info.label)));

@@ -44,12 +44,22 @@ Replaced replaced_under(const tokens::OpenToken& token, const tokens::Inventory&
   Replaced replaced;
   if (old != nullptr) replaced.pair = tokens::whole_key(token, inventory, *old);
   std::vector<std::string> uris;
+  bool has_successor = false;
   if (old == nullptr && present != nullptr) {
     for (const auto& there : tokens::objects_of(inventory, *present).certificates) {
+      has_successor = has_successor || there.label != label;
       if (there.label != label) continue;
       uris.push_back(there.uri);
       replaced.certificates.push_back(there);
     }
+  }
+  if (!uris.empty() && !has_successor) {
+    throw Error(Kind::refused,
+                fmt::format("retire {}: {} is the only certificate of the key in service",
+                            quoted(name), uris.front()))
+        .hint(
+            "when its renewal was interrupted (hsmith doctor), finish it with: hsmith doctor "
+            "--repair");
   }
   if (uris.size() > 1) {
     throw Error(Kind::ambiguous,
