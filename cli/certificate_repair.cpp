@@ -19,14 +19,29 @@ using tokens::Inventory;
 using tokens::Key;
 using tokens::OpenToken;
 
+namespace {
+
+bool has_label(const OpenToken& token, const tokens::TokenCertificate& certificate,
+               const std::vector<std::string>& labels) {
+  return tokens::token_quirks(token.info).fixed_labels ||
+         std::find(labels.begin(), labels.end(), certificate.label) != labels.end();
+}
+
+bool is_whole(const OpenToken& token, const tokens::TokenCertificate& certificate, const Bytes& id,
+              const std::vector<std::string>& labels) {
+  return certificate.id == id && has_label(token, certificate, labels);
+}
+
+}  // namespace
+
 void delete_half_made(const OpenToken& token, const Bytes& der, const Bytes& id,
                       const std::vector<std::string>& labels) {
   const Inventory inventory = tokens::take_inventory(token);
-  const bool any_label = tokens::token_quirks(token.info).fixed_labels;
   for (const tokens::TokenCertificate& there : inventory.certificates) {
-    const bool labelled =
-        any_label || std::find(labels.begin(), labels.end(), there.label) != labels.end();
-    if (there.der == der && !(labelled && there.id == id)) tokens::destroy(token, there);
+    if (there.der != der || is_whole(token, there, id, labels)) continue;
+    const bool half_made = (there.label.empty() || has_label(token, there, labels)) &&
+                           (there.id.empty() || there.id == id);
+    if (half_made) tokens::destroy(token, there);
   }
   for (const tokens::BrokenObject& broken : inventory.broken) {
     if (broken.object_class != CKO_CERTIFICATE) continue;
@@ -40,18 +55,25 @@ void delete_half_made(const OpenToken& token, const Bytes& der, const Bytes& id,
 
 Repaired repair_installation(const OpenToken& token, const journal::Entry& entry) {
   const auto der = parse_hex(fact(entry, "certificate"));
-  if (!der) return {true, "the journal does not say which certificate it was"};
+  if (!der) return {false, "the journal does not say which certificate it was"};
   const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
   const auto succession = succession_in(entry.intent.facts);
   std::vector<std::string> labels{fact(entry, "label")};
   if (succession) labels.push_back(succession->name);
-  delete_half_made(token, *der, parse_hex(fact(entry, "id")).value_or(Bytes{}), labels);
+  const Bytes id = parse_hex(fact(entry, "id")).value_or(Bytes{});
+  delete_half_made(token, *der, id, labels);
   const Inventory inventory = tokens::take_inventory(token);
   const Key& key =
       tokens::key_of_certificate(inventory, certificate.get(), "the certificate in the journal");
   // Under either of its labels: it may have the later one already.
-  const bool installed = std::any_of(inventory.certificates.begin(), inventory.certificates.end(),
-                                     [&](const auto& one) { return one.der == *der; });
+  bool installed = false;
+  std::string others;
+  for (const tokens::TokenCertificate& one : inventory.certificates) {
+    if (one.der != *der) continue;
+    const bool whole = is_whole(token, one, id, labels);
+    installed = installed || whole;
+    if (!whole) others += fmt::format("; {}, the same certificate, stays", one.uri);
+  }
   try {
     if (!installed) tokens::install(token, inventory, key, certificate.get());
   } catch (const Error& error) {
@@ -59,12 +81,12 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
     return {true, error.what()};  // nor will it ever be
   }
   if (succession) succeed(token, *succession);
-  return {true, fmt::format("the certificate of {} is installed", key.uri)};
+  return {true, fmt::format("the certificate of {} is installed{}", key.uri, others)};
 }
 
 Repaired repair_chain(const OpenToken& token, const journal::Entry& entry, Context& context) {
   const auto der = parse_hex(fact(entry, "certificate"));
-  if (!der) return {true, "the journal does not say which certificate it was"};
+  if (!der) return {false, "the journal does not say which certificate it was"};
   const ossl::Certificate certificate = x509::certificate_from_der(*der, "the journal");
   const std::string fingerprint = x509::certificate_sha256(certificate.get());
   const Bytes id = parse_hex(fact(entry, "id")).value_or(Bytes{});

@@ -5,8 +5,8 @@
 
 namespace hsmith::cli {
 
-// Deletes objects of a certificate that were begun and not finished; `labels` are those of a whole
-// one.
+// Deletes objects of a certificate that were begun and not finished: they lack its label or its id,
+// and have no other. `labels` are those of a whole one.
 void delete_half_made(const tokens::OpenToken& token, const Bytes& der, const Bytes& id,
                       const std::vector<std::string>& labels);
 

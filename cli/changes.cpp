@@ -80,11 +80,30 @@ std::vector<Change> deletions(const tokens::KeyObjects& objects) {
   return changes;
 }
 
+std::string public_key_fact(const tokens::Inventory& inventory, const tokens::Key& key) {
+  try {
+    return hex(ossl::spki_of(tokens::public_key_of(inventory, key).get()));
+  } catch (const Error& error) {
+    if (error.kind() != Kind::not_found) throw;
+    return "";
+  }
+}
+
+std::string public_key_fact(const tokens::KeyObjects& objects) {
+  tokens::Inventory its;
+  its.public_keys = objects.public_keys;
+  its.certificates = objects.certificates;
+  return public_key_fact(its, objects.private_key);
+}
+
 Json deletion_facts(const tokens::KeyObjects& objects) {
   const tokens::Key& key = objects.private_key;
   Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}};
-  if (key.object_class == CKO_SECRET_KEY) facts["class"] = "secret";
-  if (key.public_key) facts["public_key"] = hex(ossl::spki_of(key.public_key.get()));
+  if (key.object_class == CKO_SECRET_KEY) {
+    facts["class"] = "secret";
+  } else {
+    facts["public_key"] = public_key_fact(objects);
+  }
   for (const tokens::TokenCertificate& one : objects.certificates)
     facts["certificates"].push_back(hex(one.der));
   return facts;

@@ -45,6 +45,9 @@ void or_done_anyway(const std::string& lack, const std::function<void()>& work);
 
 // What a deletion destroys, in the order in which it does.
 std::vector<Change> deletions(const tokens::KeyObjects& objects);
+// The public half of a private key as the journal keeps it; "" where the token does not have it.
+std::string public_key_fact(const tokens::Inventory& inventory, const tokens::Key& key);
+std::string public_key_fact(const tokens::KeyObjects& objects);
 // What the journal keeps of a deletion.
 Json deletion_facts(const tokens::KeyObjects& objects);
 

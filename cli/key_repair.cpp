@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/certificate_repair.h"
+#include "cli/changes.h"
 #include "cli/pending.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -26,14 +28,25 @@ bool may_not_sign(const journal::Entry& entry) {
   return found != entry.intent.facts.end() && *found == false;
 }
 
+// True of an object that the token made itself, of the type that the entry's key was to have.
+bool is_made_as_in(const journal::Entry& entry, const OpenToken& token, const Key& key) {
+  if (tokens::type_name(key) != fact(entry, "type")) return false;
+  const bool is_private = key.object_class == CKO_PRIVATE_KEY;
+  if (tokens::token_quirks(token.info).never_local)
+    return is_private && key.sensitive == true && key.always_sensitive != false;
+  static constexpr CK_ATTRIBUTE_TYPE kLocal[] = {CKA_LOCAL};
+  return token.session->get(key.handle, kLocal).flag(CKA_LOCAL) == true;
+}
+
 // What the entry's label stands for on the token now, or its id where the token's labels are its
 // own, so far as it is what the entry was about: somebody may have made another key of that label
 // since. A new key gets its id last, after its public half is in the journal; a `Whole` one had its
-// own when it was begun with.
+// own when it was begun with. What nothing but its name tells to be the entry's is in doubt.
 enum class Whole { no, yes };
 struct Remains {
   std::vector<Key> private_keys;
   std::vector<Key> public_keys;
+  std::vector<std::string> in_doubt;  // URIs
 };
 
 Remains remains_of(const OpenToken& token, const Inventory& inventory, const journal::Entry& entry,
@@ -41,7 +54,8 @@ Remains remains_of(const OpenToken& token, const Inventory& inventory, const jou
   const auto known = parse_hex(fact(entry, "public_key")).value_or(Bytes{});
   const ossl::PKey half = known.empty() ? nullptr : ossl::public_key_from_spki(known);
   const std::string label = fact(entry, "label");
-  const bool by_label = !tokens::token_quirks(token.info).fixed_labels;
+  const tokens::TokenQuirks& quirks = tokens::token_quirks(token.info);
+  const bool by_label = !quirks.fixed_labels;
   const bool by_id = !by_label || whole == Whole::yes;
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   const auto has_its_name = [&](const Key& key) {
@@ -50,31 +64,63 @@ Remains remains_of(const OpenToken& token, const Inventory& inventory, const jou
            (!half || !key.public_key || ossl::same_public_key(key.public_key.get(), half.get()));
   };
   const auto is_its_key = [&](const Key& key) {
-    if (by_id || !half || key.public_key) return true;
+    if (quirks.keeps_keys || !half || key.public_key) return true;
     try {
       return tokens::holds_private_half(token, key, half.get());
     } catch (const Error& error) {  // what was half written has its id, and cannot be used
-      if (error.kind() != Kind::token_failed || key.id != id) throw;
+      const bool half_written = whole == Whole::no && !id.empty() && key.id == id;
+      if (error.kind() != Kind::token_failed || !half_written) throw;
       return true;
     }
   };
   Remains remains;
+  const auto is_half_of_made = [&](const Key& key) {  // some say only of private keys: local
+    return key.object_class == CKO_PUBLIC_KEY && key.public_key &&
+           remains.private_keys.size() == 1 &&
+           tokens::holds_private_half(token, remains.private_keys.front(), key.public_key.get());
+  };
+  const auto add = [&](const Key& key, std::vector<Key>& to) {
+    const bool is_known =
+        half || quirks.keeps_keys ||
+        (whole == Whole::no && (is_made_as_in(entry, token, key) || is_half_of_made(key)));
+    if (is_known) {
+      to.push_back(key);
+    } else {
+      remains.in_doubt.push_back(key.uri);
+    }
+  };
   for (const Key& key : inventory.private_keys) {
-    if (has_its_name(key) && is_its_key(key)) remains.private_keys.push_back(key);
+    if (has_its_name(key) && is_its_key(key)) add(key, remains.private_keys);
   }
   for (const Key& key : inventory.public_keys) {
-    if (has_its_name(key)) remains.public_keys.push_back(key);
+    if (has_its_name(key)) add(key, remains.public_keys);
   }
   return remains;
 }
 
-// Where a name stands for several keys none is touched: which one was meant is not known.
-std::optional<Repaired> ambiguous(const std::vector<Key>& keys, const journal::Entry& entry) {
-  if (keys.size() < 2) return std::nullopt;
-  return Repaired{
-      false,
-      fmt::format("several keys have the label {}; delete what is too many: hsmith key delete URI",
-                  quoted(fact(entry, "label")))};
+// How an entry is closed of which the user knows more than the journal.
+std::string or_delete(const journal::Entry& entry) {
+  return fmt::format("; when nothing is amiss, delete {}", quoted(entry.file.string()));
+}
+
+Repaired in_doubt(const std::vector<std::string>& uris, const journal::Entry& entry) {
+  return {false, fmt::format("the journal does not tell whether {} is what was begun, or another "
+                             "program's: give it another name or delete it, and run this again{}",
+                             fmt::join(uris, ", "), or_delete(entry))};
+}
+
+Repaired several(const journal::Entry& entry) {
+  return {false, fmt::format("several keys have the label {}; delete what is too many: hsmith key "
+                             "delete URI",
+                             quoted(fact(entry, "label")))};
+}
+
+// Where a name stands for several keys, or for what may be another program's, none is touched:
+// which one was meant is not known.
+std::optional<Repaired> ambiguous(const Remains& remains, const journal::Entry& entry) {
+  if (!remains.in_doubt.empty()) return in_doubt(remains.in_doubt, entry);
+  if (remains.private_keys.size() > 1) return several(entry);
+  return std::nullopt;
 }
 
 Repaired delete_private(const OpenToken& token, const Inventory& inventory, const Key& key,
@@ -104,12 +150,23 @@ void delete_certificates(const OpenToken& token, const Inventory& inventory,
   }
 }
 
-void delete_public(const OpenToken& token, const std::vector<Key>& keys, std::string& text) {
+// Those that the journal knows only by what they are want consent, as private keys do. `nothing` is
+// told where there is none and `text`, what was deleted before, is empty.
+Repaired delete_public(const OpenToken& token, const std::vector<Key>& keys,
+                       const journal::Entry& entry, const Context& context, std::string text,
+                       const char* nothing) {
+  if (!keys.empty() && fact(entry, "public_key").empty() && !context.options.yes) {
+    return {false,
+            fmt::format("the private key of {} is not there; to delete it run: hsmith doctor "
+                        "--repair --yes",
+                        keys.front().uri)};
+  }
   for (const Key& key : keys) {
     token.session->destroy(key.handle);
     text += fmt::format("{}deleted {}: its private key is not there", text.empty() ? "" : "; ",
                         key.uri);
   }
+  return {true, text.empty() ? nothing : text};
 }
 
 // The key of the entry and what is left of it; `nothing` is told where nothing is.
@@ -117,13 +174,12 @@ Repaired take_away(const OpenToken& token, const journal::Entry& entry, const Co
                    Whole whole, const char* why, const char* nothing) {
   const Inventory inventory = tokens::take_inventory(token);
   const Remains remains = remains_of(token, inventory, entry, whole);
-  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
+  if (const auto stop = ambiguous(remains, entry)) return *stop;
   if (!remains.private_keys.empty())
     return delete_private(token, inventory, remains.private_keys.front(), context, why);
   std::string text;
   if (whole == Whole::yes) delete_certificates(token, inventory, entry, text);
-  delete_public(token, remains.public_keys, text);
-  return {true, text.empty() ? nothing : text};
+  return delete_public(token, remains.public_keys, entry, context, text, nothing);
 }
 
 // The URI of the key that a new one was to replace, while both are there.
@@ -143,27 +199,40 @@ std::optional<std::string> replaced_key(const Inventory& inventory, const journa
   return std::nullopt;
 }
 
+// True when something else on the token than these objects has the label.
+bool has_another(const OpenToken& token, const tokens::KeyObjects& objects,
+                 const std::string& label) {
+  std::vector<CK_OBJECT_HANDLE> own{objects.private_key.handle};
+  for (const Key& key : objects.public_keys) own.push_back(key.handle);
+  for (const auto& certificate : objects.certificates) own.push_back(certificate.handle);
+  const auto found =
+      token.session->find(pkcs11::Template().set_text(CKA_LABEL, label), own.size() + 1);
+  return std::any_of(found.begin(), found.end(), [&](CK_OBJECT_HANDLE handle) {
+    return std::find(own.begin(), own.end(), handle) == own.end();
+  });
+}
+
 }  // namespace
 
 Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
                            const Context& context) {
   const Inventory inventory = tokens::take_inventory(token);
   const Remains remains = remains_of(token, inventory, entry, Whole::no);
-  if (remains.private_keys.empty()) {
-    std::string text;
-    delete_public(token, remains.public_keys, text);
-    return {true, text.empty() ? "nothing was made" : text};
-  }
-  if (const auto stop = ambiguous(remains.private_keys, entry)) return *stop;
-  if (const auto stop = ambiguous(remains.public_keys, entry)) return *stop;
+  if (const auto stop = ambiguous(remains, entry)) return *stop;
+  if (remains.private_keys.empty())
+    return delete_public(token, remains.public_keys, entry, context, "", "nothing was made");
+  if (remains.public_keys.size() > 1) return several(entry);
   const Key& key = remains.private_keys.front();
   // A private RSA key knows its public half, but other programs look for the object.
   EVP_PKEY* half =
       remains.public_keys.empty() ? nullptr : remains.public_keys.front().public_key.get();
   if (half == nullptr)
     return delete_private(token, inventory, key, context, "it has no public half");
-  if (!tokens::holds_private_half(token, key, half))
+  if (!tokens::holds_private_half(token, key, half)) {
+    if (fact(entry, "public_key").empty())
+      return in_doubt({key.uri, remains.public_keys.front().uri}, entry);
     return delete_private(token, inventory, key, context, "its public half is another key's");
+  }
   tokens::complete_identity(token, key, remains.public_keys, half);
   if (may_not_sign(entry)) tokens::forbid_signing(token, key);
   const std::string request = fact(entry, "request");
@@ -192,8 +261,10 @@ Repaired repair_archival(const OpenToken& token, const journal::Entry& entry, Co
 
 Repaired repair_request(const OpenToken& token, const journal::Entry& entry) {
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
-  for (const Key& key : tokens::take_inventory(token).private_keys) {
+  const Inventory inventory = tokens::take_inventory(token);
+  for (const Key& key : inventory.private_keys) {
     if (key.id != id || key.label != fact(entry, "label")) continue;
+    if (public_key_fact(inventory, key) != fact(entry, "public_key")) continue;
     if (may_not_sign(entry)) tokens::forbid_signing(token, key);
     return {true, fmt::format("{} is as it was; if its request was not written: hsmith request "
                               "new {}",
@@ -215,9 +286,17 @@ Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   const std::string from = fact(entry, "from");
   const std::string to = fact(entry, "to");
+  if (fact(entry, "public_key").empty())
+    return {true, "nothing is half done: a key without its public half is one object"};
   for (const Key& key : inventory.private_keys) {
     if (key.id != id || (key.label != from && key.label != to)) continue;
-    tokens::rename(token, tokens::objects_of(inventory, key), to);
+    if (public_key_fact(inventory, key) != fact(entry, "public_key")) continue;
+    const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
+    if (has_another(token, objects, to))
+      return {false, fmt::format("another object has the label {} by now: give one of the two "
+                                 "another name (hsmith key rename URI NEW){}",
+                                 quoted(to), or_delete(entry))};
+    tokens::rename(token, objects, to);
     return {true, fmt::format("the key and what goes with it have the label {}", quoted(to))};
   }
   return {true, "the key is no longer there"};

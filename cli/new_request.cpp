@@ -67,7 +67,10 @@ Outcome request_by_present_key(const tokens::Reach& way, const tokens::OpenToken
   if (key.sign != false) return request();
   // Such a key may have to be made able to sign for this moment: a change of the token.
   const auto lock = tokens::lock_token(way, token.info);
-  const Json facts{{"label", json_text(key.label)}, {"id", hex(key.id)}, {"may_sign", false}};
+  const Json facts{{"label", json_text(key.label)},
+                   {"id", hex(key.id)},
+                   {"public_key", hex(ossl::spki_of(tokens::public_key_of(token, key).get()))},
+                   {"may_sign", false}};
   return undertake(context, token.info, facts, [&](Undertaking&) { return request(); });
 }
 

@@ -6,6 +6,7 @@
 #include "cli/certificate_repair.h"
 #include "cli/changes.h"
 #include "cli/key_repair.h"
+#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 
@@ -19,6 +20,45 @@ std::string fact(const journal::Entry& entry, const char* name) {
 namespace {
 
 using tokens::OpenToken;
+
+[[noreturn]] void refuse_entry(const journal::Entry& entry, const std::string& why) {
+  throw Error(Kind::malformed, why)
+      .hint(fmt::format("when nothing is amiss, delete {}", quoted(entry.file.string())));
+}
+
+// What the entry's operation goes by, besides what it learned on its way.
+std::vector<std::string> needed_facts(const journal::Entry& entry) {
+  const Json& facts = entry.intent.facts;
+  const std::string& operation = entry.intent.operation;
+  const bool is_secret = facts.contains("class");
+  if (facts.contains("type")) return {"label"};
+  if (operation == "key rename") return {"from", "to", "id", is_secret ? "class" : "public_key"};
+  const bool of_a_key = operation == "key delete" || operation.starts_with("request ") ||
+                        (operation == "cert retire" && facts.contains("label"));
+  if (operation == "request complete") return {"certificate", "label", "id"};
+  if (of_a_key || operation == "renew") return {"label", "id", is_secret ? "class" : "public_key"};
+  if (operation.starts_with("key ")) return {"label", "type"};
+  return {};
+}
+
+// An entry that lacks something of that, or has it damaged, has less to go by: more would be taken
+// for its own.
+void check_facts(const journal::Entry& entry) {
+  const Json& facts = entry.intent.facts;
+  if (!facts.is_object()) refuse_entry(entry, "it is damaged");
+  for (const std::string& name : needed_facts(entry)) {
+    if (!facts.contains(name)) refuse_entry(entry, fmt::format("it lacks its {}", quoted(name)));
+  }
+  for (const auto& [name, value] : facts.items()) {
+    const bool is_hex = name == "id" || name == "public_key";
+    const bool is_text = name == "label" || name == "from" || name == "to" || name == "type" ||
+                         name == "class" || name == "use";
+    if (!is_hex && !is_text) continue;
+    const bool has_text = value.is_string() && !value.get<std::string>().empty();
+    if (!value.is_string() || (is_hex && has_text && !parse_hex(value.get<std::string>())))
+      refuse_entry(entry, fmt::format("its {} is damaged", quoted(name)));
+  }
+}
 
 Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& context) {
   const std::string& operation = entry.intent.operation;
@@ -37,6 +77,8 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   if (operation == "ca init") return repair_authority(token, entry, context);
   if (operation == "ca renew") return repair_renewal(token, entry, context);
   if (operation == "ca exchange-cert" && made_key) return repair_generation(token, entry, context);
+  if (operation == "ca exchange-cert")
+    return {true, "nothing is half done: the certificate is on record or it is not"};
   if (fact(entry, "class") == "secret")
     return {true, "nothing is half done: a secret key is one object, changed or not"};
   if (operation == "key rename") return repair_rename(token, entry);
@@ -49,7 +91,7 @@ Repaired dispatch(const OpenToken& token, const journal::Entry& entry, Context& 
   if (operation == "cert repair") return repair_links(token, entry);
   if (operation == "cert delete" || operation == "cert retire" || operation == "chain remove")
     return {true, "nothing is half done: the certificate is there or it is not"};
-  return {true, fmt::format("{} was interrupted", operation)};
+  refuse_entry(entry, "this hsmith has no such command");
 }
 
 // The user PIN of a new token is the security officer's to set: what is missing is only told.
@@ -58,8 +100,14 @@ Repaired repair_initialisation(const journal::Entry& entry, Context& context) {
   const auto lock = tokens::lock_module(way.module_path, way.lock_folder);
   const auto module = tokens::start_module(way);
   const std::string label = fact(entry, "label");
+  bool untouched = false;  // what was to be initialised is as it was
   for (const CK_SLOT_ID slot : module->slots(CK_TRUE)) {
     const pkcs11::TokenInfo token = module->token_info(slot);
+    const bool is_target =
+        token.serial == entry.intent.token_serial &&
+        (token.has(CKF_TOKEN_INITIALIZED) ? token.label == entry.intent.token_label
+                                          : entry.intent.facts.value("slot", Json()) == slot);
+    untouched = untouched || is_target;
     if (!token.has(CKF_TOKEN_INITIALIZED) || token.label != label) continue;
     if (token.has(CKF_USER_PIN_INITIALIZED))
       return {true, fmt::format("the token {} has its user PIN", quoted(label))};
@@ -67,7 +115,10 @@ Repaired repair_initialisation(const journal::Entry& entry, Context& context) {
             fmt::format("the token {} lacks its user PIN: hsmith token pin unblock --token {}",
                         quoted(label), printable(label))};
   }
-  return {true, fmt::format("there is no token {}", quoted(label))};
+  if (untouched) return {true, fmt::format("the token {} was not made", quoted(label))};
+  return {false, fmt::format("the module {} has no token {}: name the right one with --module, or, "
+                             "when nothing is amiss, delete {}",
+                             quoted(way.module_path), quoted(label), quoted(entry.file.string()))};
 }
 
 // No login can tell what became of a PIN; the user must.
@@ -86,6 +137,35 @@ std::optional<Repaired> without_login(const journal::Entry& entry, Context& cont
   return std::nullopt;
 }
 
+// The PIN at hand is that of the token that options or settings name; it goes to no other.
+std::optional<Repaired> is_for_another_token(const journal::Intent& intent,
+                                             const tokens::TokenChoice& named) {
+  const bool is_other = (named.label && *named.label != intent.token_label) ||
+                        (named.serial && *named.serial != intent.token_serial);
+  if (!is_other) return std::nullopt;
+  return Repaired{false, fmt::format("the PIN at hand is for another token; repair it with: hsmith "
+                                     "doctor --repair --token {}",
+                                     shell_word(intent.token_label))};
+}
+
+Repaired repair_on_token(const journal::Entry& entry, Context& context) {
+  tokens::Reach way = reach(context);
+  if (const auto stop = is_for_another_token(entry.intent, way.token)) return *stop;
+  const auto slot = way.token.slot;
+  way.token = tokens::parse_token_choice("serial:" + entry.intent.token_serial);
+  way.token.slot = slot;
+  // NSS gives all its tokens one serial number. A label that is not UTF-8 is not in the journal.
+  if (entry.intent.token_label.find("\uFFFD") == std::string::npos)
+    way.token.label = entry.intent.token_label;
+  const OpenToken token = open_as(fact(entry, "login_as") == "so" ? "so" : "user", context, way);
+  const auto lock = tokens::lock_token(way, token.info);
+  record(
+      context,
+      {{"event", "repair"}, {"operation", entry.intent.operation}, {"facts", entry.intent.facts}},
+      audit::Flush::yes);
+  return dispatch(token, entry, context);
+}
+
 }  // namespace
 
 std::string describe(const journal::Entry& entry) {
@@ -101,23 +181,9 @@ std::string describe(const journal::Entry& entry) {
 Repaired repair(const journal::Entry& entry, Context& context) {
   if (!entry.unreadable.empty())
     return {false, describe(entry) + "; delete the file when nothing is amiss"};
-  Repaired repaired;
-  if (const auto known = without_login(entry, context)) {
-    repaired = *known;
-  } else {
-    tokens::Reach way = reach(context);
-    way.token = tokens::parse_token_choice("serial:" + entry.intent.token_serial);
-    // NSS gives all its tokens one serial number. A label that is not UTF-8 is not in the journal.
-    if (entry.intent.token_label.find("\uFFFD") == std::string::npos)
-      way.token.label = entry.intent.token_label;
-    const OpenToken token = open_as(fact(entry, "login_as") == "so" ? "so" : "user", context, way);
-    const auto lock = tokens::lock_token(way, token.info);
-    record(
-        context,
-        {{"event", "repair"}, {"operation", entry.intent.operation}, {"facts", entry.intent.facts}},
-        audit::Flush::yes);
-    repaired = dispatch(token, entry, context);
-  }
+  check_facts(entry);
+  const auto known = without_login(entry, context);
+  const Repaired repaired = known ? *known : repair_on_token(entry, context);
   if (repaired.settled) journal::end(entry.file);
   return repaired;
 }

@@ -127,7 +127,8 @@ constexpr TokenQuirks kTpm{.rsa_signs_by_decrypting = true,
                            .unblocks_pin = "tpm2_dictionarylockout --clear-lockout"};
 
 // NSS 3.110 (Debian 13): makes Ed25519 keys, and answers ARGUMENTS_BAD to C_Sign with CKM_EDDSA.
-constexpr TokenQuirks kNss{.unusable_type = "ed25519"};
+// NSS 3.87 has no CKA_LOCAL for keys that it keeps.
+constexpr TokenQuirks kNss{.never_local = true, .unusable_type = "ed25519"};
 
 // openCryptoki 3.8: after C_InitToken with an SO PIN that is not the one of the delivery C_Login of
 // the security officer is FUNCTION_FAILED, in every process.

@@ -58,6 +58,9 @@ struct TokenQuirks {
   std::string_view placeholder_subject{};
   // The code that it answers when it makes no keys of such a curve or size.
   std::string_view refuses_type{};
+  // It says that none of its keys is local; one that was written to it is not always sensitive, and
+  // of one that it made it says nothing of that.
+  bool never_local = false;
   // A type of keys that it makes and cannot use.
   std::string_view unusable_type{};
   // How a locked PIN is opened again where the security officer cannot.

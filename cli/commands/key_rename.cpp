@@ -35,7 +35,11 @@ Outcome run(const Options& options, Context& context) {
                                    quoted(options.name))}});
     }
     Json facts{{"from", json_text(key.label)}, {"to", options.name}, {"id", hex(key.id)}};
-    if (key.object_class == CKO_SECRET_KEY) facts["class"] = "secret";
+    if (key.object_class == CKO_SECRET_KEY) {
+      facts["class"] = "secret";
+    } else {
+      facts["public_key"] = public_key_fact(objects);
+    }
     undertake(context, token.info, facts, [&](Undertaking&) {
       tokens::rename(token, objects, options.name);
       return true;
