@@ -84,6 +84,7 @@ std::vector<ArchivedCrl> take_crls(const std::string& file,
     });
     if (other != there.end()) {
       refuse_step_back(crl.get(), other->crl.get(), file);
+      std::erase(change.objects, x509::crl_der(other->crl.get()));  // the same change's earlier one
       there.erase(other);
     }
     change.objects.push_back(x509::crl_der(crl.get()));

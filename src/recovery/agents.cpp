@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <map>
 #include <openssl/rand.h>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "src/ossl/check.h"
 #include "src/ossl/rsa_encryption.h"
 #include "src/x509/certificate.h"
+#include "src/x509/crl.h"
 #include "src/x509/path.h"
 
 namespace hsmith::recovery {
@@ -29,6 +31,31 @@ AgentState refused_path(const x509::Verdict& verdict) {
   const bool open = problem.reason.find("revocation list") != std::string::npos;
   return {"unverifiable", text + (open ? " (CRYPT_E_REVOCATION_OFFLINE 0x80092013)"
                                        : " (CERT_E_CHAINING 0x800B010A)")};
+}
+
+bool is_signed_by_any(X509_CRL* crl, const Trust& trust) {
+  const auto signs = [&](const ossl::Certificate& one) { return x509::signed_crl(crl, one.get()); };
+  return std::any_of(trust.anchors.begin(), trust.anchors.end(), signs) ||
+         std::any_of(trust.untrusted.begin(), trust.untrusted.end(), signs);
+}
+
+// When and why any list of its issuer revokes a certificate; "" when none does. An issuer that
+// renewed its key has a list for each, a path is checked with one of them, and that may be an old
+// one. A hold counts in a list that is not out of date, until a newer one takes it off
+// (RFC 5280, 5.3.1).
+std::string revoked_by_any(X509* certificate, const Trust& trust, std::time_t now) {
+  std::map<std::time_t, std::string> on_hold;  // by the date of the list; "" where it was taken off
+  for (const auto& crl : trust.crls) {
+    X509_REVOKED* entry = nullptr;
+    if (X509_CRL_get0_by_cert(crl.get(), &entry, certificate) == 0) continue;
+    if (!is_signed_by_any(crl.get(), trust)) continue;
+    const auto facts = x509::crl_facts(crl.get());
+    const auto revoked = x509::revocation_in(crl.get(), certificate);
+    if (revoked && revoked->find("certificateHold") == std::string::npos) return *revoked;
+    if (!revoked || (facts.next_update && *facts.next_update > now))
+      on_hold[facts.this_update] = revoked.value_or("");
+  }
+  return on_hold.empty() ? "" : on_hold.rbegin()->second;
 }
 
 }  // namespace
@@ -65,8 +92,11 @@ AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now) {
   options.revocation = x509::Revocation::required;
   const x509::Verdict verdict =
       x509::verify_path(certificate, trust.untrusted, trust.anchors, options, trust.crls);
-  if (verdict.ok) return {"valid", ""};
-  return refused_path(verdict);
+  if (!verdict.ok) return refused_path(verdict);
+  const std::string revoked = revoked_by_any(certificate, trust, now);
+  if (revoked.empty()) return {"valid", ""};
+  return {"revoked", fmt::format("{}: it was revoked on {} (CRYPT_E_REVOKED 0x80092010)",
+                                 facts.subject, revoked)};
 }
 
 ossl::RsaEncryption encryption_of(const std::string& ability) {

@@ -34,7 +34,7 @@ struct AgentState {
 std::string unsuitable_because(X509* certificate, const std::string& purpose);
 
 // Purpose 1.3.6.1.4.1.311.21.6, key usage, an RSA key of 2048 bits or more, the path to an anchor,
-// validity, and a current CRL of each issuer on it.
+// validity, a current CRL of each issuer on it, and no CRL of its issuer that revokes it.
 AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now);
 
 // The abilities of a key that does what each of them asks for, the best first. Throws mismatch when
