@@ -144,12 +144,20 @@ void flush(Run& run) {
     const char* list = candidate.again ? "overwritten" : "keys";
     facts[list].push_back(x509::certificate_sha256(candidate.certificate.get()));
   }
+  std::set<std::size_t> already;
   in_audit(run.context, run.archive.store->name(), facts, [&] {
-    recovery::archive_keys(run.archive, run.batch, run.agents, run.seal->key, std::time(nullptr));
+    already = recovery::archive_keys(run.archive, run.batch, run.agents, run.seal->key,
+                                     std::time(nullptr));
   });
   remember_archive(run.context, run.archive);
   for (std::size_t i = 0; i < run.batch.size(); ++i) {
     const recovery::Candidate& candidate = run.batch[i];
+    if (already.contains(i)) {
+      ++run.counters.already;
+      note(run, run.batch_files[i], candidate.certificate.get(), "already",
+           "another run archived it meanwhile");
+      continue;
+    }
     ++(candidate.again ? run.counters.overwritten : run.counters.archived);
     run.counters.foreign_archived += candidate.foreign && !candidate.again;
     note(run, run.batch_files[i], candidate.certificate.get(),

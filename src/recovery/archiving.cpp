@@ -1,6 +1,7 @@
 #include "src/recovery/archiving.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 
 #include "src/base/error.h"
@@ -28,6 +29,23 @@ std::vector<Bytes> hashes_of(const std::vector<ossl::Certificate>& certificates)
   for (const auto& certificate : certificates)
     hashes.push_back(sha256_of(x509::certificate_der(certificate.get())));
   return hashes;
+}
+
+bool only_signs(const EVP_PKEY* key) {
+  static constexpr std::array<const char*, 4> kTypes{"RSA-PSS", "DSA", "ED25519", "ED448"};
+  return std::any_of(kTypes.begin(), kTypes.end(),
+                     [&](const char* type) { return EVP_PKEY_is_a(key, type) == 1; });
+}
+
+// Why there is no form to archive a key in; "" when there is.
+std::string unwritable_because(const EVP_PKEY* key) {
+  try {
+    archived_form(key);
+    return "";
+  } catch (const Error& error) {
+    if (error.kind() != Kind::unsupported) throw;
+    return error.what();
+  }
 }
 
 KeyRow row_of(const Candidate& candidate, const std::vector<UsableAgent>& agents,
@@ -92,11 +110,12 @@ Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool
                 std::time_t now) {
   X509* certificate = candidate.certificate.get();
   EVP_PKEY* public_key = x509::public_key_of(certificate);
-  if (EVP_PKEY_is_a(public_key, "RSA") != 1 && EVP_PKEY_is_a(public_key, "EC") != 1)
-    return {Fate::signature_only, "keys of its type only sign"};
+  if (only_signs(public_key)) return {Fate::signature_only, "keys of its type only sign"};
   if (is_for_signatures_only(certificate))
     return {Fate::signature_only,
             "its certificate is for signatures only, and such keys are never archived"};
+  if (EVP_PKEY_is_a(public_key, "RSA") != 1 && EVP_PKEY_is_a(public_key, "EC") != 1)
+    return {Fate::refused, "keys of its type cannot be archived; RSA and EC keys can"};
   if (!candidate.again) {
     const Archived there = archived_key(archive, sha256_of(x509::certificate_der(certificate)));
     if (there.row) return {Fate::already, "it is in the archive already"};
@@ -113,6 +132,8 @@ Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool
   }
   const std::string problem = pair_problem(candidate.key.get(), public_key);
   if (!problem.empty()) return {Fate::refused, "the key does not fit its certificate: " + problem};
+  const std::string unwritable = unwritable_because(candidate.key.get());
+  if (!unwritable.empty()) return {Fate::refused, unwritable};
   return {};
 }
 
@@ -133,18 +154,24 @@ std::vector<UsableAgent> usable_agents(Archive& archive, const Trust& trust, std
       .hint("look at them with: hsmith kra list");
 }
 
-void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
-                  const std::vector<UsableAgent>& agents,
-                  const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now) {
+std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate>& keys,
+                                   const std::vector<UsableAgent>& agents,
+                                   const std::shared_ptr<ossl::RemoteKey>& seal_key,
+                                   std::time_t now) {
   const auto per_key = static_cast<std::size_t>(archive.settings.kras_per_key);
   const Selection selection = archive.settings.selection;
   const auto change = archive.store->change();
   ArchiveChange what;
-  for (const Candidate& candidate : keys) {
+  std::set<std::size_t> already;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const Candidate& candidate = keys[i];
     Bytes der = x509::certificate_der(candidate.certificate.get());
     // Another process may have been first.
     Archived there = archived_key(archive, sha256_of(der));
-    if (there.row && !candidate.again) continue;
+    if (there.row && !candidate.again) {
+      already.insert(i);
+      continue;
+    }
     const std::int64_t cursor = change->take_cursor(cursor_step(selection, per_key));
     KeyRow row =
         row_of(candidate, agents, select_agents(selection, agents.size(), per_key, cursor));
@@ -162,8 +189,8 @@ void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
     for (const auto& link : candidate.chain)
       what.objects.push_back(x509::certificate_der(link.get()));
   }
-  if (what.keys.empty() && what.rewrapped.empty() && what.restored.empty()) return;
-  commit_change(archive, *change, std::move(what), seal_key, now);
+  if (already.size() < keys.size()) commit_change(archive, *change, std::move(what), seal_key, now);
+  return already;
 }
 
 Trust trust_of(Archive& archive) {

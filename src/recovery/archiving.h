@@ -4,6 +4,7 @@
 #include <ctime>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,9 @@ bool leads_to_anchor(X509* certificate, const std::vector<ossl::Certificate>& ch
                      const Trust& trust, std::time_t now);
 
 // Whether a key may be archived: it is RSA or EC, not for signatures only, not there yet, its
-// certificate leads to an anchor (at a time when it was valid) or is allowed as foreign, and it is
-// proved to fit the certificate. A candidate `again` may be there.
+// certificate leads to an anchor (at a time when it was valid) or is allowed as foreign, it is
+// proved to fit the certificate, and has a form to be archived in. A candidate `again` may be
+// there.
 Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool allow_foreign,
                 std::time_t now);
 
@@ -63,10 +65,12 @@ bool is_archived(Archive& archive, X509* certificate);
 
 // Encrypts the keys to the agents whose turn it is, and stores them in one transaction. When it
 // returns they are on the disk; what is there already is left as it is, but for candidates `again`:
-// their rows get another blob and other agents, or are written whole where they were damaged.
-void archive_keys(Archive& archive, const std::vector<Candidate>& keys,
-                  const std::vector<UsableAgent>& agents,
-                  const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now);
+// their rows get another blob and other agents, or are written whole where they were damaged. Gives
+// the places of those that it left, which another process archived meanwhile.
+std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate>& keys,
+                                   const std::vector<UsableAgent>& agents,
+                                   const std::shared_ptr<ossl::RemoteKey>& seal_key,
+                                   std::time_t now);
 
 // Anchors and CRLs of the archive, by which agents and certificates are judged. What its database
 // lost is trusted no longer, and is named in `problems`.

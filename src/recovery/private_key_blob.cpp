@@ -26,6 +26,7 @@ constexpr std::string_view kRsa3 = "RSA3";
 constexpr std::uint32_t kKeyExchange = 0x0000a400;
 constexpr std::uint32_t kSignature = 0x00002400;
 constexpr std::uint32_t kMostBits = 16384;
+constexpr std::size_t kExponentSize = 4;
 
 enum class Order { little, big };
 
@@ -255,15 +256,23 @@ ossl::PKey read_any(ByteView plaintext, EVP_PKEY* expected, const std::string& i
   return proved(private_key_from_der(plaintext, input), expected);
 }
 
+// OpenSSL takes keys whose numbers are longer than the blob's fields.
 void append(Bytes& blob, const EVP_PKEY* key, const char* name, std::size_t size) {
   BIGNUM* value = nullptr;
   ossl::check(EVP_PKEY_get_bn_param(key, name, &value) == 1, "write a private key blob");
   const SecretNumber number(value);
   const std::size_t at = blob.size();
   blob.resize(at + size);  // within what was reserved
-  ossl::check(BN_bn2lebinpad(number.get(), blob.data() + at, static_cast<int>(size)) ==
-                  static_cast<int>(size),
-              "write a private key blob", Kind::unsupported);
+  if (BN_bn2lebinpad(number.get(), blob.data() + at, static_cast<int>(size)) ==
+      static_cast<int>(size)) {
+    return;
+  }
+  wipe(blob.data(), blob.size());
+  throw Error(
+      Kind::unsupported,
+      size == kExponentSize
+          ? "its public exponent is longer than the 32 bits that a PRIVATEKEYBLOB has for it"
+          : "its numbers are longer than a PRIVATEKEYBLOB of its modulus has room for");
 }
 
 }  // namespace
@@ -281,7 +290,7 @@ Secret archived_form(const EVP_PKEY* key) {
   blob.insert(blob.end(), kRsa2.begin(), kRsa2.end());
   for (int shift = 0; shift < 32; shift += 8)
     blob.push_back(static_cast<unsigned char>(bits >> shift));
-  append(blob, key, OSSL_PKEY_PARAM_RSA_E, 4);
+  append(blob, key, OSSL_PKEY_PARAM_RSA_E, kExponentSize);
   append(blob, key, OSSL_PKEY_PARAM_RSA_N, whole);
   for (const char* name :
        {OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2, OSSL_PKEY_PARAM_RSA_EXPONENT1,
@@ -302,7 +311,7 @@ std::vector<Bytes> archived_openings(EVP_PKEY* public_key, std::size_t size) {
       opening.push_back(static_cast<unsigned char>(bits >> shift));
     openings.push_back(std::move(opening));
   } else {
-    // PKCS#8 begins alike for all keys of a curve, with a point in it or without.
+    // PKCS#8 begins alike for all keys of a curve, with a point of one form in it or without.
     const char* doing = "make a key of the same curve";
     const ossl::PKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, public_key, nullptr));
     EVP_PKEY* made = nullptr;
@@ -310,7 +319,12 @@ std::vector<Bytes> archived_openings(EVP_PKEY* public_key, std::size_t size) {
                     EVP_PKEY_keygen(context.get(), &made) == 1,
                 doing);
     const ossl::PKey sample(made);
-    openings.push_back(to_bytes(private_key_der(sample.get()).reveal().first(size)));
+    for (const char* form : {"uncompressed", "compressed"}) {
+      ossl::check(EVP_PKEY_set_utf8_string_param(made, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                                 form) == 1,
+                  doing);
+      openings.push_back(to_bytes(private_key_der(sample.get()).reveal().first(size)));
+    }
     ossl::check(EVP_PKEY_set_int_param(made, OSSL_PKEY_PARAM_EC_INCLUDE_PUBLIC, 0) == 1, doing);
     openings.push_back(to_bytes(private_key_der(sample.get()).reveal().first(size)));
   }

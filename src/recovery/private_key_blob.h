@@ -10,7 +10,8 @@
 namespace hsmith::recovery {
 
 // The plaintext under which a key is archived: RSA as a PRIVATEKEYBLOB ([MS-WCCE] 2.2.2.9.1, which
-// `certutil -recoverkey` reads), EC as PKCS#8. Throws unsupported for any other key.
+// `certutil -recoverkey` reads), EC as PKCS#8. Throws unsupported for any other key, and for RSA
+// keys whose numbers it has no room for.
 Secret archived_form(const EVP_PKEY* key);
 
 // How that can begin for the key whose public half this is, at most 16 bytes: nothing of them is

@@ -22,6 +22,10 @@ ossl::PKey make_key(const std::string& type) {
   ossl::PKey key(EVP_EC_gen(type.substr(0, type.find(' ')).c_str()));
   if (type.ends_with("without point"))
     EVP_PKEY_set_int_param(key.get(), OSSL_PKEY_PARAM_EC_INCLUDE_PUBLIC, 0);
+  if (type.ends_with("compressed")) {
+    EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                   "compressed");
+  }
   return key;
 }
 
@@ -73,13 +77,15 @@ class RekeyTest : public ::testing::Test {
 };
 
 TEST_F(RekeyTest, ContentKeysOfEveryTypeOfKeyReachTheNewAgent) {
-  for (const char* type : {"rsa", "P-256", "P-384", "P-521", "P-256 without point"})
+  for (const char* type : {"rsa", "P-256", "P-384", "P-521", "P-256 without point",
+                           "P-256 compressed", "P-521 compressed"}) {
     export_key(make_key(type).get());
+  }
   const Wrapping wrapping = wrap_to(exported_, {1, 2, 3}, {0}, *keys_[0]);
   EXPECT_TRUE(wrapping.failures.empty());
-  ASSERT_EQ(wrapping.answer.keys.size(), 5U);
-  EXPECT_EQ(good(wrapping.answer), 5U);
-  for (std::size_t i = 0; i < 5; ++i) {
+  ASSERT_EQ(wrapping.answer.keys.size(), 7U);
+  EXPECT_EQ(good(wrapping.answer), 7U);
+  for (std::size_t i = 0; i < 7; ++i) {
     const EncryptedKey& wrapped = wrapping.answer.keys[i].content_key;
     const auto before =
         keys_[0]->decrypt_key(encryption_of(kPkcs1), exported_.keys[i].content_key.encrypted, 32);
