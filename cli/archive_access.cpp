@@ -7,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/changes.h"
 #include "src/base/error.h"
+#include "src/base/lock.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 #include "src/x509/crl.h"
@@ -15,6 +16,8 @@
 
 namespace hsmith::cli {
 namespace {
+
+constexpr std::chrono::seconds kLockWait(10);
 
 std::string url_of(const Context& context, const ArchiveOptions& options) {
   if (options.url) return *options.url;
@@ -25,6 +28,38 @@ std::string url_of(const Context& context, const ArchiveOptions& options) {
 
 std::filesystem::path seen_file(const Context& context, const recovery::Archive& archive) {
   return context.environment.state_folder / "archives" / file_name_for(archive.settings.id);
+}
+
+// The seal that is noted; number 0 where none is.
+struct Seen {
+  std::int64_t number = 0;
+  std::string hash;
+};
+
+Seen read_seen(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return {};
+  const Bytes content = read_file(file.string(), 4096);
+  const auto words = split(trim(as_text(content)), ' ');
+  return words.size() == 2 ? Seen{std::atoll(words[0].c_str()), words[1]} : Seen{};
+}
+
+void write_seen(const std::filesystem::path& file, const recovery::Archive& archive) {
+  const std::string text = fmt::format("{} {}\n", archive.last_seal, archive.last_hash);
+  write_file(file.string(), as_bytes(text), kPrivateFile, Replace::yes);
+}
+
+std::string not_kept(const Context& context, const recovery::Archive& archive) {
+  return "the newest seal is not kept in " + quoted(seen_file(context, archive).string());
+}
+
+// Several runs at once: the newest seal stays.
+void note_newest(const Context& context, const recovery::Archive& archive) {
+  const auto file = seen_file(context, archive);
+  const Seen before = read_seen(file);
+  if (before.number >= archive.last_seal) return;
+  make_private_folder(file.parent_path());
+  const auto lock = FileLock::acquire(file.string() + ".lock", kLockWait);
+  if (read_seen(file).number < archive.last_seal) write_seen(file, archive);
 }
 
 }  // namespace
@@ -62,11 +97,9 @@ std::filesystem::path seal_certificate_file(const Context& context) {
 void refuse_rollback(const Context& context, recovery::Archive& archive) {
   const auto file = seen_file(context, archive);
   if (!std::filesystem::exists(file)) return;
-  const Bytes content = read_file(file.string(), 4096);
-  const auto words = split(trim(as_text(content)), ' ');
-  const std::int64_t number = words.size() == 2 ? std::atoll(words[0].c_str()) : 0;
+  const auto [number, hash] = read_seen(file);
   const auto row = number > 0 ? archive.store->seal(number) : std::nullopt;
-  if (row && hex(recovery::sha256_of(row->content)) == words[1]) return;
+  if (row && hex(recovery::sha256_of(row->content)) == hash) return;
   throw Error(Kind::refused,
               fmt::format("open the archive {}: it lacks seal {}, which was there before: an older "
                           "copy was put in its place",
@@ -97,11 +130,23 @@ recovery::Archive open_archive(Context& context, const ArchiveOptions& options,
 }
 
 void remember_archive(const Context& context, const recovery::Archive& archive) {
-  const auto file = seen_file(context, archive);
-  const std::string text = fmt::format("{} {}\n", archive.last_seal, archive.last_hash);
-  or_done_anyway("the newest seal is not kept in " + quoted(file.string()), [&] {
+  or_done_anyway(not_kept(context, archive), [&] { note_newest(context, archive); });
+}
+
+void remember_what_was_read(Context& context, const recovery::Archive& archive) {
+  try {
+    note_newest(context, archive);
+  } catch (const Error& error) {
+    context.warn(fmt::format("{}: {}", not_kept(context, archive), error.what()));
+  }
+}
+
+void remember_restored(const Context& context, const recovery::Archive& archive) {
+  or_done_anyway(not_kept(context, archive), [&] {
+    const auto file = seen_file(context, archive);
     make_private_folder(file.parent_path());
-    write_file(file.string(), as_bytes(text), kPrivateFile, Replace::yes);
+    const auto lock = FileLock::acquire(file.string() + ".lock", kLockWait);
+    write_seen(file, archive);
   });
 }
 

@@ -41,8 +41,12 @@ recovery::Archive open_archive(Context& context, const ArchiveOptions& options,
 void refuse_rollback(const Context& context, recovery::Archive& archive);
 // Reads the pinned certificate.
 ossl::Certificate pinned_seal_certificate(const Context& context);
-// Takes note of the newest seal, for the next open_archive.
+// Takes note of the newest seal, for the next open_archive; where a newer one is noted, that stays.
 void remember_archive(const Context& context, const recovery::Archive& archive);
+// For commands that only read: where the note cannot be taken they warn, and are good all the same.
+void remember_what_was_read(Context& context, const recovery::Archive& archive);
+// Takes note of the newest seal in the place of any: of an archive that was put back.
+void remember_restored(const Context& context, const recovery::Archive& archive);
 
 // The key that seals, on its token; found by the pinned certificate's public key.
 struct SealKey {

@@ -9,8 +9,13 @@
 
 namespace hsmith::cli {
 
-// `file` is what the challenge went out in.
-void keep_challenge(const Context& context, ByteView file, const Secret& number);
+// `file` is what the challenge went out in, `about` the SHA-256 of the certificate that it is
+// about.
+void keep_challenge(const Context& context, ByteView file, const Secret& number, ByteView about);
+
+// True when the challenge that was kept for a file with this SHA-256 is about another certificate.
+// Where none was kept, or one of a time before this was kept with it, nothing is known.
+bool is_about_another(const Context& context, ByteView file_sha256, ByteView certificate);
 
 // True when the MAC of the text is under the number that was kept for a file with this SHA-256.
 bool answers_challenge(const Context& context, ByteView file_sha256, std::string_view text,

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <ctime>
 #include <fmt/format.h>
+#include <set>
 
 #include "cli/agents.h"
 #include "cli/changes.h"
@@ -17,10 +18,16 @@
 namespace hsmith::cli {
 namespace {
 
+// The certificate that a recipient is shown by; nullptr when none came with the blob.
+X509* shown_certificate(const recovery::RecoveryBlob& blob, const cms::Recipient& recipient) {
+  const auto all = recovery::certificates_of(blob, recipient);
+  return all.empty() ? nullptr : all.front();
+}
+
 Json agents_json(const recovery::RecoveryBlob& blob) {
   Json agents = Json::array();
   for (const auto& recipient : blob.envelope.data.recipients) {
-    X509* certificate = recovery::certificate_of(blob, recipient);
+    X509* certificate = shown_certificate(blob, recipient);
     Json agent{{"encryption", recovery::ability_of(recipient)}};
     if (certificate != nullptr) {
       const auto facts = x509::certificate_facts(certificate);
@@ -39,38 +46,70 @@ Json agents_json(const recovery::RecoveryBlob& blob) {
 std::vector<std::string> agent_names(const recovery::RecoveryBlob& blob) {
   std::vector<std::string> names;
   for (const auto& recipient : blob.envelope.data.recipients) {
-    X509* certificate = recovery::certificate_of(blob, recipient);
+    X509* certificate = shown_certificate(blob, recipient);
     names.push_back(certificate != nullptr ? agent_text(certificate)
                                            : cms::recipient_text(recipient));
   }
   return names;
 }
 
-ossl::Certificate certificate_for(const recovery::RecoveryBlob& blob,
-                                  const cms::Recipient& recipient,
-                                  const tokens::Inventory& inventory) {
-  if (X509* known = recovery::certificate_of(blob, recipient)) return ossl::share(known);
+const tokens::Key* key_of(const tokens::Inventory& inventory, X509* certificate) {
+  const auto keys = tokens::keys_with(inventory, x509::public_key_of(certificate));
+  return keys.empty() ? nullptr : keys.front();
+}
+
+// Those on the token that have the recipient's name. What is no certificate there is passed over.
+std::vector<ossl::Certificate> certificates_on_token(const cms::Recipient& recipient,
+                                                     const tokens::Inventory& inventory) {
+  std::vector<ossl::Certificate> all;
   for (const auto& there : inventory.certificates) {
-    auto parsed = x509::certificate_from_der(there.der, there.uri);
-    if (cms::names(recipient.name, parsed.get())) return parsed;
+    try {
+      auto parsed = x509::certificate_from_der(there.der, there.uri);
+      if (cms::names(recipient.name, parsed.get())) all.push_back(std::move(parsed));
+    } catch (const Error& error) {
+      if (error.kind() != Kind::malformed) throw;
+    }
   }
-  return nullptr;
+  return all;
+}
+
+// All that a recipient may be, with the key where it is on the token: a certificate that came with
+// the blob has the agent's name, and may be anybody's. One without a certificate when there is
+// none.
+std::vector<AgentMatch> matches_of(const BlobFile& input, const cms::Recipient& recipient,
+                                   const tokens::Inventory& inventory) {
+  std::vector<AgentMatch> matches;
+  bool is_there = false;
+  for (X509* known : recovery::certificates_of(input.blob, recipient)) {
+    matches.push_back({&input, &recipient, key_of(inventory, known), ossl::share(known)});
+    is_there |= matches.back().key != nullptr;
+  }
+  if (!is_there) {
+    for (auto& certificate : certificates_on_token(recipient, inventory)) {
+      const tokens::Key* key = key_of(inventory, certificate.get());
+      matches.push_back({&input, &recipient, key, std::move(certificate)});
+    }
+  }
+  if (matches.empty()) matches.push_back({&input, &recipient, nullptr, nullptr});
+  return matches;
 }
 
 // Leaves the one agent that is asked for.
 void choose(std::vector<AgentMatch>& agents, const RecipientChoice& choice, const BlobFile& input) {
   if (choice.number == 0 && choice.thumbprint.empty()) return;
-  std::size_t number = 0;
+  const auto& recipients = input.blob.envelope.data.recipients;
   std::erase_if(agents, [&](const AgentMatch& agent) {
-    ++number;
-    return choice.number != 0 ? number != choice.number
-                              : agent.certificate == nullptr ||
-                                    !has_thumbprint(agent.certificate.get(), choice.thumbprint);
+    if (choice.number != 0)
+      return choice.number > recipients.size() || agent.recipient != &recipients[choice.number - 1];
+    return agent.certificate == nullptr ||
+           !has_thumbprint(agent.certificate.get(), choice.thumbprint);
   });
-  if (agents.size() == 1) return;
-  throw Error(agents.empty() ? Kind::not_found : Kind::ambiguous,
+  std::set<const cms::Recipient*> chosen;
+  for (const AgentMatch& agent : agents) chosen.insert(agent.recipient);
+  if (chosen.size() == 1) return;
+  throw Error(chosen.empty() ? Kind::not_found : Kind::ambiguous,
               fmt::format("recover from {}: {} of its agents are the one that --recipient names",
-                          quoted(input.file), agents.size()))
+                          quoted(input.file), chosen.size()))
       .hint("they have numbers: hsmith recover --show " + input.file)
       .candidates(agent_names(input.blob));
 }
@@ -138,16 +177,13 @@ RecipientChoice parse_recipient(const std::string& text) {
 AgentMatch match_agent(const BlobFile& input, const RecipientChoice& choice,
                        const tokens::OpenToken& token, const tokens::Inventory& inventory) {
   std::vector<AgentMatch> chosen;
-  for (const auto& recipient : input.blob.envelope.data.recipients)
-    chosen.push_back(
-        {&input, &recipient, nullptr, certificate_for(input.blob, recipient, inventory)});
+  for (const auto& recipient : input.blob.envelope.data.recipients) {
+    for (AgentMatch& match : matches_of(input, recipient, inventory))
+      chosen.push_back(std::move(match));
+  }
   choose(chosen, choice, input);
   for (AgentMatch& agent : chosen) {
-    if (!agent.certificate) continue;
-    const auto keys = tokens::keys_with(inventory, x509::public_key_of(agent.certificate.get()));
-    if (keys.empty()) continue;
-    agent.key = keys.front();
-    return std::move(agent);
+    if (agent.key != nullptr) return std::move(agent);
   }
   throw Error(Kind::not_found, fmt::format("recover from {}: no key on the token {} can open it",
                                            quoted(input.file), quoted(token.info.label)))

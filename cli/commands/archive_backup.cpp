@@ -35,9 +35,19 @@ recovery::ArchiveCounts verify_copy(const std::string& file, X509* seal_certific
   }
 }
 
+// With --force too: what is there may be the only other backup.
+void check_new(const std::string& file) {
+  try {
+    check_output(file, Replace::no);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::exists) throw;
+    throw Error(error.kind(), error.what()).hint("a backup replaces no file: name another one");
+  }
+}
+
 Outcome run(const Options& options, Context& context) {
   if (options.output == "-") throw Error(Kind::usage, "archive backup -o -: name a file");
-  check_output(options.output, Replace::no);
+  check_new(options.output);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
   if (context.options.plan) return planned({{Change::Kind::create, options.output}});
   recovery::create_sqlite_store(options.output, [&](recovery::StoreChange& copy) {

@@ -145,7 +145,7 @@ void export_key(const Options& options, Context& context, recovery::Archive& arc
     const std::string reason = is_compromised ? options.reason : "";
     const recovery::MadeBlob made =
         recovery::make_blob(archive, found.row, reason, officer.signer());
-    keep_challenge(context, made.blob, made.challenge);
+    keep_challenge(context, made.blob, made.challenge, found.row.certificate);
     files.write({{file, made.blob}});
   });
 }
@@ -183,6 +183,7 @@ Outcome run(const Options& options, Context& context) {
     outcome.text += fmt::format("{}: {}\n", printable(outputs[i]), found_line(found[i]));
   }
   files.done();
+  remember_what_was_read(context, archive);
   return outcome;
 }
 

@@ -20,6 +20,21 @@ struct Options {
   std::string file;
 };
 
+// The subject and the serial number of the archive's certificate, whatever the agent wrote. False
+// when the archive does not have it.
+bool take_names(recovery::Archive& archive, recovery::ReceiptEntry& entry) {
+  try {
+    const auto certificate = recovery::checked_certificate(archive, entry.certificate);
+    const auto facts = x509::certificate_facts(certificate.get());
+    entry.subject = facts.subject;
+    entry.serial = facts.serial;
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != Kind::mismatch) throw;
+    return false;
+  }
+}
+
 // True when the agent is one of those that can open the key.
 bool can_open(recovery::Archive& archive, const recovery::ReceiptEntry& entry, ByteView agent) {
   const auto there = recovery::archived_key(archive, entry.certificate);
@@ -31,6 +46,7 @@ bool can_open(recovery::Archive& archive, const recovery::ReceiptEntry& entry, B
 // "the agent's signature", "the blob's challenge"; "" when nothing proves it.
 std::string proof_of(const Context& context, const recovery::AgentFile& file,
                      const recovery::Receipt& receipt, const recovery::ReceiptEntry& entry) {
+  if (is_about_another(context, entry.blob, entry.certificate)) return "";
   if (file.signer) {
     const Bytes signer = recovery::sha256_of(x509::certificate_der(file.signer.get()));
     if (equal(signer, receipt.agent)) return "the agent's signature";
@@ -44,7 +60,7 @@ std::string proof_of(const Context& context, const recovery::AgentFile& file,
 Outcome run(const Options& options, Context& context) {
   const Bytes content = read_file(options.file);
   const recovery::AgentFile file = recovery::read_agent_file(content, options.file);
-  const recovery::Receipt receipt = recovery::read_receipt(as_bytes(file.text), options.file);
+  recovery::Receipt receipt = recovery::read_receipt(as_bytes(file.text), options.file);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
   const auto agent = recovery::agent_certificate(archive, receipt.agent);
   Outcome outcome;
@@ -55,8 +71,8 @@ Outcome run(const Options& options, Context& context) {
                   {"keys", Json::array()}};
   outcome.text = fmt::format("{}: opened by {} with {}, to {}\n", printable(receipt.time),
                              agent_text(agent), printable(receipt.token), printable(receipt.to));
-  for (const auto& entry : receipt.entries) {
-    const bool opens = can_open(archive, entry, receipt.agent);
+  for (recovery::ReceiptEntry& entry : receipt.entries) {
+    const bool opens = take_names(archive, entry) && can_open(archive, entry, receipt.agent);
     const std::string proof = opens ? proof_of(context, file, receipt, entry) : "";
     if (proof.empty()) outcome.exit = 3;
     outcome.data["keys"].push_back({{"blob", hex(entry.blob)},

@@ -105,7 +105,7 @@ Outcome run(const Options& options, Context& context) {
   in_audit(context, archive.store->name(), facts, [&] {
     const std::string text = recovery::rekey_export_text(selection.exported);
     const Bytes file = recovery::sign_file(as_bytes(text), officer.signer());
-    keep_challenge(context, file, selection.number);
+    keep_challenge(context, file, selection.number, from);
     write_file(options.output, file, kPrivateFile, context.replace());
   });
   return outcome_of(options, selection);

@@ -66,7 +66,7 @@ Outcome run(const Options& options, Context& context) {
   if (context.options.plan) return planned({{Change::Kind::create, "archive " + place.name()}});
   in_audit(context, place.name(), {{"backup", json_text(options.backup)}, {"seals", counts.seals}},
            [&] { restore(*backup.store, place); });
-  remember_archive(context, backup);
+  remember_restored(context, backup);
   recovery::Archive again = open_archive(context, options.archive, recovery::StoreMode::read);
   recovery::ArchiveCounts restored;
   const auto problems = recovery::verify_archive(again, restored);

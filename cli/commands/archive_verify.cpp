@@ -12,6 +12,7 @@ Outcome run(const ArchiveOptions& options, Context& context) {
   recovery::Archive archive = open_archive(context, options, recovery::StoreMode::read);
   recovery::ArchiveCounts counts;
   const auto problems = recovery::verify_archive(archive, counts);
+  if (problems.empty()) remember_what_was_read(context, archive);
   Outcome outcome;
   outcome.exit = problems.empty() ? 0 : 3;
   outcome.data = {{"archive", json_text(archive.store->name())},

@@ -88,6 +88,11 @@ std::vector<std::string> verify_archive(Archive& archive, ArchiveCounts& counts)
   std::vector<std::string> problems;
   const std::string damaged = archive.store->integrity_problem();
   if (!damaged.empty()) problems.push_back("the database: " + damaged);
+  try {
+    archive.store->cursor();  // no seal covers it, and without it nothing is archived
+  } catch (const Error& error) {
+    problems.emplace_back(error.what());
+  }
   Expected expected = read_seals(archive, problems);
   counts.seals = static_cast<std::size_t>(archive.last_seal);
   std::set<std::int64_t> seen;

@@ -1,5 +1,6 @@
 #include "src/recovery/blob.h"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <openssl/cms.h>
@@ -12,6 +13,7 @@
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
 #include "src/recovery/agent_certificates.h"
+#include "src/recovery/agents.h"
 #include "src/x509/certificate.h"
 #include "src/x509/kind.h"
 
@@ -103,10 +105,16 @@ Bytes content_info_in(const Bytes& content, std::string_view input) {
   return cms::der(cms::kSequence, {cms::der_oid(NID_pkcs7_enveloped), data});
 }
 
+// True for a certificate that has the name of one to whom the key is encrypted.
+bool is_named_as_agent(const Envelope& envelope, X509* certificate) {
+  return std::any_of(
+      envelope.data.recipients.begin(), envelope.data.recipients.end(),
+      [&](const cms::Recipient& recipient) { return cms::names(recipient.name, certificate); });
+}
+
 // The number, to whom the key is encrypted, and in the same ways.
-Bytes challenge_envelope(const KeyRow& key, const std::vector<ossl::Certificate>& agents,
+Bytes challenge_envelope(const Envelope& envelope, const std::vector<ossl::Certificate>& agents,
                          const Secret& number) {
-  const Envelope envelope = read_envelope(key.blob, "the archived key");
   std::vector<EnvelopeTo> to;
   for (const cms::Recipient& recipient : envelope.data.recipients) {
     for (const auto& agent : agents) {
@@ -125,12 +133,14 @@ MadeBlob make_blob(Archive& archive, const KeyRow& key, const std::string& compr
   const ossl::Certificate user = checked_certificate(archive, key.certificate);
   std::vector<ossl::Certificate> all;
   add_once(all, ossl::share(user.get()));
+  const Envelope envelope = read_envelope(key.blob, "the archived key");
   const KeyAgents agents = agents_of(archive, key);
   for (const auto& agent : agents.known) add_once(all, ossl::share(agent.get()));
   const std::array<const std::vector<Bytes>*, 2> lists{&key.chain, &archive.settings.anchors};
   for (const auto* hashes : lists) {
-    for (auto& certificate : known_certificates(archive, *hashes).certificates)
-      add_once(all, std::move(certificate));
+    for (auto& certificate : known_certificates(archive, *hashes).certificates) {
+      if (!is_named_as_agent(envelope, certificate.get())) add_once(all, std::move(certificate));
+    }
   }
   std::erase_if(all, [&](const auto& certificate) {  // OpenSSL adds the signer's own
     return x509::same_certificate(certificate.get(), signer.certificate);
@@ -140,7 +150,7 @@ MadeBlob make_blob(Archive& archive, const KeyRow& key, const std::string& compr
   std::vector<cms::SignedAttribute> attributes{{kCertificateHash, sha1_of(user.get())}};
   if (!agents.known.empty()) {
     attributes.push_back(
-        {kChallengeAttribute, challenge_envelope(key, agents.known, made.challenge)});
+        {kChallengeAttribute, challenge_envelope(envelope, agents.known, made.challenge)});
   }
   if (!compromised.empty())
     attributes.push_back({kCompromisedAttribute, to_bytes(as_bytes(compromised))});
@@ -185,11 +195,14 @@ RecoveryBlob read_blob(ByteView file, std::string_view input) {
   return blob;
 }
 
-X509* certificate_of(const RecoveryBlob& blob, const cms::Recipient& recipient) {
+std::vector<X509*> certificates_of(const RecoveryBlob& blob, const cms::Recipient& recipient) {
+  std::vector<X509*> all;
   for (const auto& certificate : blob.others) {
-    if (cms::names(recipient.name, certificate.get())) return certificate.get();
+    if (cms::names(recipient.name, certificate.get())) all.push_back(certificate.get());
   }
-  return nullptr;
+  std::stable_partition(all.begin(), all.end(),
+                        [](X509* one) { return unsuitable_because(one, "kra").empty(); });
+  return all;
 }
 
 }  // namespace hsmith::recovery

@@ -18,7 +18,8 @@ namespace hsmith::recovery {
 // SHA-1 of the user's certificate; another one holds a random number, enveloped to the agents whose
 // certificates the archive has: who writes a receipt (receipt.h) has to know it. Where the key is
 // `compromised`, why it is given out all the same ("" where it is not) is a third one. Certificates
-// that the archive lost are left out, but for the user's. DER, verified before it is given out.
+// that the archive lost are left out, but for the user's, and so are those of the chain that bear
+// an agent's issuer and serial number. DER, verified before it is given out.
 struct MadeBlob {
   Bytes blob;
   Secret challenge;
@@ -43,7 +44,9 @@ struct RecoveryBlob {
 // an officer is for others. `input` is the file's name. Throws malformed, mismatch.
 RecoveryBlob read_blob(ByteView content, std::string_view input);
 
-// The certificate of a recipient among those that came with the blob; nullptr when it is not there.
-X509* certificate_of(const RecoveryBlob& blob, const cms::Recipient& recipient);
+// The certificates among those that came with the blob that have a recipient's name: an agent's
+// first. Anybody can make one more with the same issuer and serial number, so whoever looks for the
+// agent's key tries them all.
+std::vector<X509*> certificates_of(const RecoveryBlob& blob, const cms::Recipient& recipient);
 
 }  // namespace hsmith::recovery

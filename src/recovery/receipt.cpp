@@ -32,6 +32,7 @@ Receipt receipt_of(const Json& json) {
                                entry.at("subject").get<std::string>(),
                                entry.at("serial").get<std::string>()});
   }
+  if (receipt.entries.empty()) throw Error(Kind::malformed, "it names no key");
   return receipt;
 }
 
