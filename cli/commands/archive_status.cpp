@@ -4,12 +4,24 @@
 
 #include "cli/archive_access.h"
 #include "cli/commands.h"
+#include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/recovery/valid_agents.h"
 #include "src/x509/certificate.h"
 
 namespace hsmith::cli {
 namespace {
+
+// Whether it can be told whose turn it is: without that nothing is archived.
+bool has_cursor(recovery::Store& store) {
+  try {
+    store.cursor();
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != Kind::malformed) throw;
+    return false;
+  }
+}
 
 Outcome run(const ArchiveOptions& options, Context& context) {
   recovery::Archive archive = open_archive(context, options, recovery::StoreMode::read);
@@ -18,7 +30,8 @@ Outcome run(const ArchiveOptions& options, Context& context) {
   const std::size_t usable =
       recovery::valid_agents(archive, trust, std::time(nullptr)).agents.size();
   const std::int64_t keys = archive.store->count_keys();
-  const bool ready = usable >= static_cast<std::size_t>(settings.kras_per_key);
+  const bool ready =
+      usable >= static_cast<std::size_t>(settings.kras_per_key) && has_cursor(*archive.store);
   Outcome outcome;
   outcome.data = {{"archive", json_text(archive.store->name())},
                   {"id", settings.id},
