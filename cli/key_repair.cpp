@@ -154,7 +154,7 @@ void delete_certificates(const OpenToken& token, const Inventory& inventory,
 // told where there is none and `text`, what was deleted before, is empty.
 Repaired delete_public(const OpenToken& token, const std::vector<Key>& keys,
                        const journal::Entry& entry, const Context& context, std::string text,
-                       const char* nothing) {
+                       const std::string& nothing) {
   if (!keys.empty() && fact(entry, "public_key").empty() && !context.options.yes) {
     return {false,
             fmt::format("the private key of {} is not there; to delete it run: hsmith doctor "
@@ -212,6 +212,15 @@ bool has_another(const OpenToken& token, const tokens::KeyObjects& objects,
   });
 }
 
+// Some cards give a new key its id themselves, and then it is not told from another of its label.
+std::string nothing_but_namesakes(const Inventory& inventory, const journal::Entry& entry) {
+  std::string text = "nothing was made";
+  for (const Key& key : inventory.private_keys) {
+    if (key.label == fact(entry, "label")) text += fmt::format(", unless it is {}", key.uri);
+  }
+  return text;
+}
+
 }  // namespace
 
 Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
@@ -220,7 +229,8 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
   const Remains remains = remains_of(token, inventory, entry, Whole::no);
   if (const auto stop = ambiguous(remains, entry)) return *stop;
   if (remains.private_keys.empty())
-    return delete_public(token, remains.public_keys, entry, context, "", "nothing was made");
+    return delete_public(token, remains.public_keys, entry, context, "",
+                         nothing_but_namesakes(inventory, entry));
   if (remains.public_keys.size() > 1) return several(entry);
   const Key& key = remains.private_keys.front();
   // A private RSA key knows its public half, but other programs look for the object.
