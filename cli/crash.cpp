@@ -1,5 +1,6 @@
 #include "cli/crash.h"
 
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
@@ -43,6 +44,19 @@ void crashed(int signal) {
   raise(signal);
 }
 
+// Of their own, as a stack that overflowed has no room for them.
+void give_handlers_a_stack() {
+  constexpr std::size_t kSize = 64u << 10;
+  stack_t stack{};
+  const bool has_one = sigaltstack(nullptr, &stack) == 0 && (stack.ss_flags & SS_DISABLE) == 0;
+  if (has_one) return;
+  static auto* const kept = new std::array<unsigned char, kSize>;
+  stack = {};
+  stack.ss_sp = kept->data();
+  stack.ss_size = kept->size();
+  sigaltstack(&stack, nullptr);
+}
+
 void exited() {
   if (getpid() == report().process) report_and_end();
 }
@@ -52,9 +66,10 @@ void exited() {
 void report_crashes(std::string text, std::string json, int exit) {
   const int output = json.empty() ? -1 : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   report() = {getpid(), output, exit, std::move(text), std::move(json)};
+  give_handlers_a_stack();
   struct sigaction action {};
   action.sa_handler = crashed;
-  action.sa_flags = static_cast<int>(SA_NODEFER | SA_RESETHAND);
+  action.sa_flags = static_cast<int>(SA_NODEFER | SA_RESETHAND | SA_ONSTACK);
   for (const int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL})
     sigaction(signal, &action, nullptr);
   std::atexit(exited);

@@ -7,6 +7,7 @@
 
 #include "src/base/base64.h"
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 #include "tokens/json_members.h"
 
@@ -146,7 +147,7 @@ std::string backup_text(const Backup& backup) {
 
 Backup read_backup(ByteView content, const std::string& name) {
   const std::string where = "read the backup " + name;
-  const Json json = Json::parse(content.begin(), content.end(), nullptr, false);
+  const Json json = is_json(as_text(content)) ? parse_json(as_text(content)) : Json();
   if (!json.is_object()) throw Error(Kind::malformed, where + ": it is no key backup");
   Backup backup = read_members(json, where);
   // Nothing else may be in it: what is not signed is not there.

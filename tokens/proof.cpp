@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 
 namespace hsmith::tokens {
@@ -160,7 +161,7 @@ std::string report_text(const Proof& proof) {
 Proof parse_report(std::string_view text, const std::string& input) {
   Proof proof;
   try {
-    const Json json = Json::parse(text);
+    const Json json = parse_json(text);
     if (json.at("format").get<std::string>() == kFormat) proof = proof_of(json);
     if (proof.attacks.size() <= kMostAttacks && !proof.attacks.empty() &&
         report_text(proof) == text)

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 
@@ -107,7 +108,7 @@ Bundle parse_bundle(std::string_view text, const std::string& input) {
   const std::size_t end = text.find('\n');
   try {
     if (end != std::string_view::npos) {
-      const Bundle bundle = bundle_of(text.substr(0, end), Json::parse(text.substr(end + 1)));
+      const Bundle bundle = bundle_of(text.substr(0, end), parse_json(text.substr(end + 1)));
       if (bundle_text(bundle) == text) return bundle;
     }
   } catch (const nlohmann::json::exception&) {  // what is wrong is said below

@@ -4,6 +4,7 @@
 
 #include "src/base/base64.h"
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/rsa_encryption.h"
@@ -76,7 +77,7 @@ std::string wrapping_key_text(const WrappingKeyFile& file) {
 
 WrappingKeyFile read_wrapping_key(ByteView content, const std::string& name) {
   const std::string where = "read the wrapping key " + name;
-  const Json json = Json::parse(content.begin(), content.end(), nullptr, false);
+  const Json json = is_json(as_text(content)) ? parse_json(as_text(content)) : Json();
   if (!json.is_object()) throw Error(Kind::malformed, where + ": it is no wrapping key");
   const Members members(json, where);
   if (members.text("format") != kFormat || members.text("type") != "aes:256")

@@ -4,6 +4,7 @@
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 
 namespace hsmith::cli {
@@ -25,7 +26,7 @@ Outcome run(Context& context) {
   if (!std::filesystem::exists(log)) return outcome;
   audit::read_entries(log, [&](std::string_view line) {
     try {
-      Json entry = Json::parse(line);
+      Json entry = parse_json(line);
       outcome.text += text_of(entry);
       outcome.data["entries"].push_back(std::move(entry));
     } catch (const Json::exception&) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
+#include "src/base/json.h"
 
 namespace hsmith::audit {
 
@@ -30,7 +31,7 @@ Checkpoint parse_checkpoint(ByteView content, std::string_view input) {
     return Error(Kind::malformed, fmt::format("read {}: {}", input, why));
   };
   try {
-    const Json json = Json::parse(content.begin(), content.end());
+    const Json json = parse_json(as_text(content));
     if (json.at("hsmith_log_checkpoint").get<int>() != 1)
       throw malformed("a checkpoint of another version");
     Checkpoint checkpoint{{json.at("seq").get<std::uint64_t>(), json.at("hash").get<std::string>()},

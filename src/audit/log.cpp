@@ -12,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/json.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
 
@@ -183,7 +184,7 @@ Verification verify(const fs::path& log, const std::optional<Position>& checkpoi
     std::uint64_t number = 0;
     std::string_view prev;
     const std::uint64_t expected = found.last.number + 1;
-    if (!parse_head(line, number, prev) || !Json::accept(line)) {
+    if (!parse_head(line, number, prev) || !is_json(line)) {
       found.problem = fmt::format("line {}: this is no entry", expected);
     } else if (number != expected) {
       found.problem =
@@ -205,7 +206,7 @@ Verification verify(const fs::path& log, const std::optional<Position>& checkpoi
         fmt::format("the log ends at entry {}, the checkpoint knows entry {}: entries were cut off",
                     found.last.number, checkpoint->number);
   }
-  const Descriptor file(open(log.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open(log.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // as a FIFO waits
   char last_byte = '\n';
   const off_t size = file.get() < 0 ? 0 : lseek(file.get(), 0, SEEK_END);
   found.torn = size > 0 && pread(file.get(), &last_byte, 1, size - 1) == 1 && last_byte != '\n';

@@ -11,6 +11,7 @@
 
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 
 namespace hsmith::journal {
@@ -70,7 +71,7 @@ bool read_entry(const fs::path& file, Entry& into) {
   try {
     refuse_others(file);
     const Bytes content = read_file(file.string(), kLargestEntry);
-    const Json entry = Json::parse(content.begin(), content.end());
+    const Json entry = parse_json(as_text(content));
     if (still_runs(entry)) return false;
     if (entry.at("journal") != 1)
       throw Error(Kind::malformed, "another version of hsmith wrote it");

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 
@@ -56,7 +57,7 @@ Receipt read_receipt(ByteView text, std::string_view input) {
                  fmt::format("read {}: it is no receipt: {}", quoted(input), printable(cause)));
   };
   try {
-    return receipt_of(Json::parse(as_text(text)));
+    return receipt_of(parse_json(as_text(text)));
   } catch (const Json::exception& error) {
     throw refuse(error.what());
   } catch (const Error& error) {

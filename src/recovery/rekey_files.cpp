@@ -5,6 +5,7 @@
 
 #include "src/base/base64.h"
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 
@@ -40,7 +41,7 @@ auto parsed(ByteView text, std::string_view input, const char* format, Read read
     return Error(Kind::malformed, fmt::format("read {}: {}", quoted(input), cause));
   };
   try {
-    const Json json = Json::parse(as_text(text));
+    const Json json = parse_json(as_text(text));
     if (json.at("format") != format)
       throw refuse(fmt::format("it is not of the format \"{}\"", format));
     return read(json);

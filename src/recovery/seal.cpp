@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
 #include "src/ossl/check.h"
@@ -134,7 +135,7 @@ Seal checked_seal(const Archive& archive, const SealRow& row) {
             "somebody edited shows the same");
   }
   try {
-    Seal seal = read_seal(Json::parse(as_text(row.content)));
+    Seal seal = read_seal(parse_json(as_text(row.content)));
     if (seal.number != row.number)
       throw Error(Kind::mismatch, doing + ": it stands in another one's place");
     return seal;

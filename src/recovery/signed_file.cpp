@@ -7,6 +7,7 @@
 
 #include "src/base/base64.h"
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/cms/content_info.h"
 #include "src/cms/sign.h"
@@ -72,7 +73,7 @@ AgentFile read_agent_file(ByteView content, std::string_view input) {
                                               printable(cause)));
   };
   try {
-    const Json json = Json::parse(as_text(json_text));
+    const Json json = parse_json(as_text(json_text));
     if (json.at("format") != kFormat) throw refuse("it has another format");
     read.text = json.at("text").get<std::string>();
     for (const Json& mac : json.at("macs")) {
