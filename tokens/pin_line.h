@@ -7,8 +7,8 @@ namespace hsmith::tokens {
 
 inline constexpr std::size_t kPinLimit = 255;  // bytes
 
-// Collects the first line of a stream without leaving copies of it behind. Of an overlong line it
-// keeps just enough to show that it is one.
+// Collects the first line of a stream without leaving copies of it behind. An overlong line is
+// complete once enough of it came to show that it is one: it may have no end.
 class PinLine {
  public:
   PinLine() { line_.reserve(kKept); }
@@ -16,12 +16,12 @@ class PinLine {
   PinLine& operator=(const PinLine&) = delete;
   ~PinLine() { wipe(line_.data(), line_.size()); }
 
-  // What follows the first newline is passed over.
+  // What follows is passed over.
   void take(ByteView block) {
     for (unsigned char byte : block) {
       if (complete_) return;
-      complete_ = byte == '\n';
-      if (!complete_ && line_.size() < kKept) line_.push_back(byte);
+      if (byte != '\n') line_.push_back(byte);
+      complete_ = byte == '\n' || line_.size() == kKept;
     }
   }
   bool complete() const { return complete_; }

@@ -38,12 +38,33 @@ void refuse_after_failed_pin(const fs::path& state_folder, std::string_view seri
       .hint("log in once at a terminal, or correct the PIN's source and give --retry-pin");
 }
 
-void note_failed_pin(const fs::path& state_folder, std::string_view serial, PinRole role) {
+void check_failed_pin_can_be_noted(const fs::path& state_folder, std::string_view serial,
+                                   PinRole role) {
   const fs::path path = marker_path(state_folder, serial, role);
-  make_private_folder(path.parent_path());
+  try {
+    make_private_folder(path.parent_path());
+    check_output(path.string(), Replace::yes);
+  } catch (const Error& error) {
+    throw error
+        .during(fmt::format("log in to the token with serial number {}: the {} was not sent, as it "
+                            "could not be noted that it was wrong",
+                            quoted(serial), is_so(role) ? "SO PIN" : "PIN"))
+        .hint("make the state folder writable, or name another with --state");
+  }
+}
+
+std::string note_failed_pin(const fs::path& state_folder, std::string_view serial, PinRole role) {
+  const fs::path path = marker_path(state_folder, serial, role);
   const std::string content = fmt::format("serial {}\ntime {}\nuser {}\n", printable(serial),
                                           rfc3339(std::time(nullptr)), is_so(role) ? "so" : "user");
-  write_file(path.string(), as_bytes(content), kPrivateFile, Replace::yes);
+  try {
+    make_private_folder(path.parent_path());
+    write_file(path.string(), as_bytes(content), kPrivateFile, Replace::yes);
+    return "";
+  } catch (const Error& error) {
+    return fmt::format("that it was wrong could not be noted, so the next run sends it again: {}",
+                       error.what());
+  }
 }
 
 void forget_failed_pin(const fs::path& state_folder, std::string_view serial, PinRole role) {

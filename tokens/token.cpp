@@ -98,10 +98,17 @@ std::string unblocking(const TokenInfo& token, Login login) {
   return "the security officer can set a new one with: " + unblock_command(token);
 }
 
-// What a wrong PIN did to the token, from its flags.
+// What a wrong PIN did to the token, from its flags. That it does not tell them does not hide that
+// the PIN is wrong.
 std::string what_a_wrong_pin_did(const OpenToken& token, Login login, const PinSource& source) {
   const bool so = login == Login::so;
-  const TokenInfo now = token.module->token_info(token.slot);
+  TokenInfo now;
+  try {
+    now = token.module->token_info(token.slot);
+  } catch (const Error& error) {
+    return fmt::format("the PIN came from {}; what is left of it is not known: {}", source.origin,
+                       error.what());
+  }
   if (now.has(so ? CKF_SO_PIN_LOCKED : CKF_USER_PIN_LOCKED)) {
     return "that was the last try, the PIN is locked now: " + unblocking(now, login);
   }
@@ -301,6 +308,7 @@ void log_in(const Reach& reach, const OpenToken& token, Login login, const PinSo
   if (reach.retry_pin) forget_failed_pin(reach.state_folder, token.info.serial, role);
   if (!is_interactive(source) && !keypad) {
     refuse_after_failed_pin(reach.state_folder, token.info.serial, role);
+    check_failed_pin_can_be_noted(reach.state_folder, token.info.serial, role);
   }
   if (keypad && reach.warn) reach.warn("type the PIN at the token's own pad");
   const ByteView bytes = pin && !keypad ? pin->reveal() : ByteView{};
@@ -319,8 +327,12 @@ void log_in(const Reach& reach, const OpenToken& token, Login login, const PinSo
   Error error = pkcs11::error_of(rv, "C_Login").during(doing);
   if (rv == CKR_PIN_LOCKED) throw std::move(error).hint(unblocking(token.info, login));
   if (rv != CKR_PIN_INCORRECT) throw error;
-  if (!is_interactive(source)) note_failed_pin(reach.state_folder, token.info.serial, role);
-  throw std::move(error).hint(what_a_wrong_pin_did(token, login, source));
+  std::string not_noted;
+  if (!is_interactive(source)) {
+    not_noted = note_failed_pin(reach.state_folder, token.info.serial, role);
+    if (!not_noted.empty()) not_noted.insert(0, "; ");
+  }
+  throw std::move(error).hint(what_a_wrong_pin_did(token, login, source) + not_noted);
 }
 
 OpenToken open_token(const Reach& reach, Access access, Login login,

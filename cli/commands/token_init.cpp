@@ -118,8 +118,9 @@ void check_so_pin(const Target& target, const tokens::Reach& way, const std::opt
   tokens::check_login_flags(target.info, tokens::Login::so, way.use_last_try);
   if (!pins) return;
   if (way.retry_pin) tokens::forget_failed_pin(way.state_folder, target.info.serial, PinRole::so);
-  if (!tokens::is_interactive(pins->so_source))
-    tokens::refuse_after_failed_pin(way.state_folder, target.info.serial, PinRole::so);
+  if (tokens::is_interactive(pins->so_source)) return;
+  tokens::refuse_after_failed_pin(way.state_folder, target.info.serial, PinRole::so);
+  tokens::check_failed_pin_can_be_noted(way.state_folder, target.info.serial, PinRole::so);
 }
 
 void set_user_pin(const std::shared_ptr<pkcs11::Module>& module, CK_SLOT_ID slot,
@@ -162,9 +163,10 @@ pkcs11::TokenInfo initialise(const std::shared_ptr<pkcs11::Module>& module, cons
   try {
     module->init_token(target.slot, pins.so.reveal(), options.label);
   } catch (const Error& error) {
+    std::string hint = error.hint();
     if (error.kind() == Kind::pin_incorrect && !tokens::is_interactive(pins.so_source))
-      tokens::note_failed_pin(way.state_folder, target.info.serial, PinRole::so);
-    if (!may_be_initialised(*module, target, options, error)) throw error.during(doing);
+      hint = tokens::note_failed_pin(way.state_folder, target.info.serial, PinRole::so);
+    if (!may_be_initialised(*module, target, options, error)) throw error.during(doing).hint(hint);
     throw error.during(doing + ": it is not known whether it is made")
         .hint("see it with: hsmith token list")
         .unfinished();

@@ -62,6 +62,20 @@ TEST(PinMarker, HoldsSerialTimeAndRoleAndIsPrivate) {
   EXPECT_EQ(fs::status(path.parent_path()).permissions(), fs::perms(0700));
 }
 
+TEST(PinMarker, ThatCannotBeKeptIsSaidBeforeThePinIsSentAndDoesNotHideThatItIsWrong) {
+  const TemporaryFolder state;
+  EXPECT_NO_THROW(check_failed_pin_can_be_noted(state.path(), "4711", PinRole::user));
+  fs::remove(state.path() / "pin-failed");
+  write_file(state.path() / "pin-failed", {}, kPrivateFile, Replace::no);  // where a folder must be
+  const Error error =
+      error_of([&] { check_failed_pin_can_be_noted(state.path(), "4711", PinRole::user); });
+  EXPECT_EQ(error.kind(), Kind::io);
+  EXPECT_THAT(error.what(), HasSubstr("\"4711\": the PIN was not sent"));
+  std::string why;
+  EXPECT_NO_THROW(why = note_failed_pin(state.path(), "4711", PinRole::user));
+  EXPECT_THAT(why, HasSubstr("the next run sends it again: make the folder"));
+}
+
 TEST(PinMarker, StaysInItsFolderWhateverTheTokensSerialIs) {
   const TemporaryFolder state;
   for (const char* serial : {"../../x", "/etc/x", "..", "", "a\nb"}) {
