@@ -282,6 +282,27 @@ void load_settings(Context& context) {
   set_quirks(context.config);
 }
 
+// The variables that sources name as env:NAME leave the environment before anything is run: the
+// command that gives another source's secret must not inherit them.
+void take_named_secrets(const CLI::App& app, Context& context) {
+  std::vector<std::string> sources;
+  for (const CLI::App* level = &innermost(app); level != nullptr; level = level->get_parent()) {
+    for (const CLI::Option* option : level->get_options()) {
+      if (option->get_name().ends_with("-source"))
+        sources.insert(sources.end(), option->results().begin(), option->results().end());
+    }
+  }
+  for (const auto& source : {variable("HSMITH_PIN_SOURCE"), variable("HSMITH_SO_PIN_SOURCE"),
+                             context.config.pin_source, context.config.so_pin_source}) {
+    if (source) sources.push_back(*source);
+  }
+  for (const std::string& source : sources) {
+    const std::string name = source.starts_with("env:") ? source.substr(4) : "";
+    if (!name.empty() && name.find('=') == std::string::npos)
+      secret_variable(context.environment, name);
+  }
+}
+
 // What is refused is on record as what is done.
 Outcome run_command(Context& context) {
   try {
@@ -328,6 +349,7 @@ int run(int all, char** argv, Context& context) {
     throw usage_error(error, app, named, context, argc, argv);
   }
   load_settings(context);
+  take_named_secrets(app, context);
   if (context.command != "sandbox") prepare_for_crashes(context);
   const Outcome outcome = run_command(context);
   stop_reporting_crashes();

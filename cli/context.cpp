@@ -143,11 +143,27 @@ tokens::Reach reach_to_destroy(Context& context, const tokens::Selector* selecto
   return reach(context, selector);
 }
 
+namespace {
+
+// What --token is, when it is a URI. It is kept, as PinOptions borrow it.
+const tokens::Uri* uri_of_token(const Context& context) {
+  static std::optional<tokens::Uri> kept;
+  const auto& token = context.options.token;
+  if (!token || !tokens::is_uri(*token)) return nullptr;
+  kept = tokens::parse_uri(*token);
+  return &*kept;
+}
+
+}  // namespace
+
 tokens::PinOptions pin_options(const Context& context, tokens::PinRole role,
                                const tokens::Selector* selector) {
-  tokens::PinOptions options = tokens::pin_options(role, context.environment,
-                                                   selector != nullptr ? &selector->uri : nullptr);
   const bool so = role == tokens::PinRole::so;
+  const tokens::Uri* uri = selector != nullptr ? &selector->uri : nullptr;
+  const bool gives_pin = uri != nullptr && (uri->pin_source || uri->pin_value);
+  const tokens::Uri* of_token = gives_pin || so ? nullptr : uri_of_token(context);
+  if (of_token != nullptr) uri = of_token;
+  tokens::PinOptions options = tokens::pin_options(role, context.environment, uri);
   options.option = so ? context.options.so_pin_source : context.options.pin_source;
   options.configuration = so ? context.config.so_pin_source : context.config.pin_source;
   options.may_prompt = !context.options.json && !context.options.batch;
