@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/machine_checks.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 
@@ -21,6 +22,7 @@ void record(const Context& context, Json fields, audit::Flush flush) {
 
 Undertaking::Undertaking(Context& context, const pkcs11::TokenInfo& token, Json facts)
     : context_(context), intent_{context.command, token.serial, token.label, std::move(facts)} {
+  refuse_unsafe_state(context);
   close({{"event", "begin"}});
   context.announced = true;
   entry_ = journal::begin(context.environment.state_folder, intent_);

@@ -8,6 +8,7 @@
 
 #include "cli/changes.h"
 #include "src/base/error.h"
+#include "src/base/json.h"
 #include "src/base/lock.h"
 #include "src/base/sqlite.h"
 #include "src/base/text.h"
@@ -19,6 +20,11 @@ std::optional<mode_t> mode_of(const std::filesystem::path& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return std::nullopt;
   return status.st_mode;
+}
+
+bool is_regular(const std::filesystem::path& path) {
+  const auto mode = mode_of(path);
+  return mode && S_ISREG(*mode);
 }
 
 Check check_libraries() {
@@ -40,20 +46,25 @@ Check check_libraries() {
 // hsmith did not exist before.
 constexpr std::time_t kBirth = 1'767'225'600;  // 2026-01-01
 
+// As it stands in the log; empty when there is none. What cannot be read check_log tells.
+std::string time_of_last_entry(const std::filesystem::path& log) {
+  if (!is_regular(log)) return "";
+  try {
+    std::string last_line;
+    audit::read_entries(log, [&](std::string_view line) { last_line = line; });
+    return parse_json(last_line).at("time").get<std::string>();
+  } catch (const Error&) {
+  } catch (const Json::exception&) {
+  }
+  return "";
+}
+
 Check check_clock(const Context& context) {
   const std::time_t now = std::time(nullptr);
   if (now < kBirth)
     return {"clock", State::problem, rfc3339(now) + " is in the past",
             "set the clock of this machine"};
-  std::string last;
-  const auto log = audit_file(context);
-  if (std::filesystem::exists(log)) {
-    std::string last_line;
-    audit::read_entries(log, [&](std::string_view line) { last_line = line; });
-    const Json entry = Json::parse(last_line, nullptr, false);
-    if (entry.is_object() && entry.contains("time") && entry["time"].is_string())
-      last = entry["time"].get<std::string>();
-  }
+  const std::string last = time_of_last_entry(audit_file(context));
   const auto logged = parse_time(last);
   if (logged && *logged > now + 60) {
     return {"clock", State::problem,
@@ -97,12 +108,20 @@ Check check_log(const Context& context) {
     return {"audit log", State::problem, log.string() + " can be written by others",
             "chmod 600 " + log.string()};
   }
-  const audit::Verification found = audit::verify(log, std::nullopt);
-  if (!found.problem.empty())
-    return {"audit log", State::problem, found.problem,
-            "compare it with a backup; see hsmith log verify"};
-  return {"audit log", State::ok,
-          fmt::format("{} entries hold (inner consistency only)", found.last.number), ""};
+  if (!S_ISREG(*mode)) {
+    return {"audit log", State::problem, log.string() + " is no regular file",
+            "move it away, or name another with [audit] file in the configuration"};
+  }
+  try {
+    const audit::Verification found = audit::verify(log, std::nullopt);
+    if (!found.problem.empty())
+      return {"audit log", State::problem, found.problem,
+              "compare it with a backup; see hsmith log verify"};
+    return {"audit log", State::ok,
+            fmt::format("{} entries hold (inner consistency only)", found.last.number), ""};
+  } catch (const Error& error) {
+    return {"audit log", State::problem, error.what(), "compare it with a backup"};
+  }
 }
 
 // The file that the user's PIN would be read from; it is not opened.
@@ -149,6 +168,12 @@ std::vector<Check> check_module_file(const std::filesystem::path& module) {
                       "chmod o-w " + path.string()});
   }
   return checks;
+}
+
+void refuse_unsafe_state(const Context& context) {
+  const auto& folder = context.environment.state_folder;
+  if (std::filesystem::exists(folder))
+    refuse_writable_by_others(folder.string(), "the state folder");
 }
 
 std::string openssl_flaw(unsigned long version) {

@@ -118,6 +118,7 @@ void check_journal(Context& context, bool with_repair, std::vector<Check>& check
       continue;
     }
     try {
+      refuse_unsafe_state(context);
       const Repaired repaired = repair(entry, context);
       checks.push_back({"journal", repaired.settled ? State::ok : State::problem,
                         describe(entry) + "; " + repaired.text, ""});
