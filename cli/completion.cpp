@@ -70,7 +70,7 @@ const std::map<std::string, ValuesOf>& values_table() {
         {"--so-pin-source", {Values::words, kPinSources}},
         {"--new-pin-source", {Values::words, kPinSources}},
         {"--challenge-source", {Values::words, kPinSources}},
-        {"--for", {Values::words, "openssl nginx apache curl"}},
+        {"--for", {Values::words, "openssl nginx apache curl ssh git osslsigncode"}},
         {"--use", {Values::words, "sign decrypt derive wrap"}},
         {"--scheme", {Values::words, "pkcs1 pss ecdsa eddsa"}},
         {"--digest", {Values::words, "sha256 sha384 sha512"}},

@@ -16,31 +16,53 @@ _hsmith() {
     words[-1]+=$piece
     rest=${rest:${#piece}}
   done
-  local quote=%q
-  if [[ ${words[-1]} == [\"\']* ]]; then quote=%s; fi  # readline closes what is open
+  local open= kept=  # the quote in which the cursor is, and what stands before it
+  for ((i = 0; i < ${#words[-1]}; i++)); do
+    piece=${words[-1]:i:1}
+    if [[ $piece == \\ && $open != \' ]]; then
+      i=$((i + 1))
+    elif [[ $piece == "$open" ]]; then
+      open=
+    elif [[ ! $open && $piece == [\"\'] ]]; then
+      open=$piece kept=${words[-1]:0:i}
+    fi
+  done
   for i in "${!words[@]}"; do words[i]=${words[i]//[\\\"\']/}; done
+  kept=${kept//[\\\"\']/}
 
   local current=${words[-1]} files= found line
   mapfile -t found < <(command hsmith completion words -- "${words[@]:1}" 2>/dev/null)
+  # Outside quotes bash replaces what follows the last : or = only.
+  if [[ ! $open ]]; then kept=; fi
+  if [[ ! $open && $current == *[:=]* ]]; then kept=${current%"${current##*[:=]}"}; fi
   COMPREPLY=()
   for line in "${found[@]}"; do
     line=${line%%$'\t'*}
-    if [[ $line == @files ]]; then
-      files=yes
-    else
-      printf -v line "$quote" "$line"
-      COMPREPLY+=("$line")
-    fi
+    if [[ $line == @files ]]; then files=yes; else COMPREPLY+=("${line#"$kept"}"); fi
   done
-  # bash replaces what follows the last : or = only.
-  local kept=
-  if [[ $current == *[:=]* ]]; then kept=${current%"${current##*[:=]}"}; fi
-  COMPREPLY=("${COMPREPLY[@]#"$kept"}")
-  if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *: ]]; then compopt -o nospace; fi
+  local names=${#COMPREPLY[@]}
   if [[ $files ]]; then
     compopt -o filenames
-    mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "${current#"$kept"}")
+    mapfile -t -O "$names" COMPREPLY < <(compgen -f -- "${current#"$kept"}")
+    if [[ $names == 0 ]]; then return; fi  # readline quotes what are files only
+    compopt -o noquote
   fi
+  # A name is anybody's text, and must stay one in the quote that is open, which readline closes.
+  found=("${COMPREPLY[@]}") COMPREPLY=()
+  for line in "${found[@]}"; do
+    if [[ $open == \" ]]; then
+      if [[ $line == *!* ]]; then continue; fi  # would be history, and cannot be escaped there
+      for piece in \\ \" '$' '`'; do line=${line//"$piece"/"\\$piece"}; done
+    elif [[ $open ]]; then
+      line=${line//\'/"'\\''"}
+    else
+      printf -v line %q "$line"
+    fi
+    # Behind a last quote of the name readline closes nothing.
+    if [[ $open && $line == *"$open" ]]; then line+=$open; fi
+    COMPREPLY+=("$line")
+  done
+  if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *: ]]; then compopt -o nospace; fi
 }
 complete -F _hsmith hsmith
 )bash";

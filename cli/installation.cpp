@@ -10,9 +10,9 @@
 #include "cli/key_output.h"
 #include "cli/pending.h"
 #include "cli/renewal.h"
-#include "cli/shell_words.h"
 #include "cli/trust.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 #include "src/x509/path.h"
@@ -176,6 +176,11 @@ void install_one(const tokens::OpenToken& token, const tokens::Inventory& invent
   });
 }
 
+// False for a waiting pair whose pair in service is gone: it is given the name only.
+bool replaces(const Succession& succession) {
+  return !succession.old_key.empty() || !succession.old_certificate.empty();
+}
+
 }  // namespace
 
 void check_usable(X509* certificate, const x509::CertificateFacts& facts) {
@@ -267,7 +272,7 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
               {"installed", !job.there},
               {"expires", rfc3339(job.leaf->facts.not_after)}};
     outcome.text += fmt::format("{} {}\n", uri, job.there ? "is there already" : "is installed");
-    if (job.succession) {
+    if (job.succession && replaces(*job.succession)) {
       const std::string replaced = replaced_label(job.succession->name);
       json["replaced"] = json_text(replaced);
       outcome.text += fmt::format(

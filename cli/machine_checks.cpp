@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "src/base/lock.h"
+#include "src/base/shell_words.h"
 #include "src/base/sqlite.h"
 #include "src/base/text.h"
 
@@ -82,7 +83,7 @@ Check check_state_folder(const Context& context) {
             folder.string() + " is not there yet; it is made when it is needed", ""};
   if ((*mode & (S_IWGRP | S_IWOTH)) != 0) {
     return {"state folder", State::problem, folder.string() + " can be written by others",
-            "chmod 700 " + folder.string()};
+            "chmod 700 " + shell_word(folder.string())};
   }
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
     return {"state folder", State::problem, folder.string() + " cannot be written",
@@ -106,7 +107,7 @@ Check check_log(const Context& context) {
   if (!mode) return {"audit log", State::ok, log.string() + " is not there yet", ""};
   if ((*mode & (S_IWGRP | S_IWOTH)) != 0) {
     return {"audit log", State::problem, log.string() + " can be written by others",
-            "chmod 600 " + log.string()};
+            "chmod 600 " + shell_word(log.string())};
   }
   if (!S_ISREG(*mode)) {
     return {"audit log", State::problem, log.string() + " is no regular file",
@@ -140,10 +141,10 @@ std::optional<Check> check_pin_file(const Context& context) {
                  "name another with --pin-source"};
   if ((*mode & (S_IWGRP | S_IWOTH)) != 0)
     return Check{"PIN file", State::problem, file + " can be written by others",
-                 "chmod go= " + source.argument};
+                 "chmod go= " + shell_word(source.argument)};
   if ((*mode & (S_IRGRP | S_IROTH)) != 0)
     return Check{"PIN file", State::warning, file + " can be read by others",
-                 "chmod go= " + source.argument};
+                 "chmod go= " + shell_word(source.argument)};
   return Check{"PIN file", State::ok, file, ""};
 }
 
@@ -165,7 +166,7 @@ std::vector<Check> check_module_file(const std::filesystem::path& module) {
     checks.push_back({"module", State::problem,
                       fmt::format("anybody can write to {}, and the module is given your PIN",
                                   quoted(path.string())),
-                      "chmod o-w " + path.string()});
+                      "chmod o-w " + shell_word(path.string())});
   }
   return checks;
 }

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "cli/shell_words.h"
 #include "src/base/environment.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith::cli {
@@ -129,8 +129,8 @@ ProgramSetup nginx_setup(const UsedKey& key) {
   const std::string user =
       key.user ? fmt::format(
                      "# This user's processes use the token: it must be able to reach it "
-                     "(--as-user {} --test).\nuser {};\n",
-                     *key.user, nginx_word(*key.user))
+                     "(--as-user {} --test).\nuser {} {};\n",
+                     *key.user, nginx_word(*key.user), nginx_word(key.group))
                : "";
   const std::string server = fmt::format(
       "  server {{\n"
@@ -171,6 +171,7 @@ ProgramSetup nginx_setup(const UsedKey& key) {
   return setup;
 }
 
+// Apache without a Group stays whoever started it.
 ProgramSetup apache_setup(const UsedKey& key) {
   const auto at = [&](const std::string& name) {
     return apache_word((key.folder / name).string());
@@ -182,8 +183,8 @@ ProgramSetup apache_setup(const UsedKey& key) {
   const std::string user =
       key.user ? fmt::format(
                      "# This user's processes use the token: it must be able to reach it "
-                     "(--as-user {} --test).\nUser {}\n",
-                     *key.user, apache_word(*key.user))
+                     "(--as-user {} --test).\nUser {}\nGroup {}\n",
+                     *key.user, apache_word(*key.user), apache_word(key.group))
                : "";
   const std::string main = fmt::format(
       "{}{}"

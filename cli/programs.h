@@ -21,6 +21,7 @@ struct UsedKey {
   std::string certificates;         // PEM: the key's certificate, then its issuers
   std::string listen;               // servers: address and port
   std::optional<std::string> user;  // servers: whom the workers run as
+  std::string group;                // the user's primary one; "" without a user
   std::string pin_file;             // absolute; "" when there is none
   std::string ssh_public_key;       // an authorized_keys line without its comment
 };

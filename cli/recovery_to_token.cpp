@@ -4,8 +4,8 @@
 
 #include "cli/changes.h"
 #include "cli/key_import.h"
-#include "cli/shell_words.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 #include "src/x509/name.h"

@@ -6,8 +6,8 @@
 #include "cli/certificate_repair.h"
 #include "cli/changes.h"
 #include "cli/key_repair.h"
-#include "cli/shell_words.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith::cli {

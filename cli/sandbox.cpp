@@ -11,12 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/shell_words.h"
 #include "pkcs11/error.h"
 #include "pkcs11/session.h"
 #include "src/base/environment.h"
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "tokens/child_process.h"
 #include "tokens/configured_modules.h"

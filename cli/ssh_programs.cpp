@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "cli/programs.h"
-#include "cli/shell_words.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith::cli {

@@ -86,7 +86,7 @@ bool may_be_archived(recovery::Archive& archive, X509* certificate) {
 
 void record_issue(Database& store, const ca::Issued& issued) {
   Transaction transaction(store);
-  ca::refuse_second(store, issued.request, std::time(nullptr));
+  ca::refuse_second(store, issued.request, std::time(nullptr), ca::LastThird::counts);
   ca::add_issued(store, issued);
   transaction.commit();
 }
@@ -185,7 +185,7 @@ std::optional<ca::Issued> issued_before(const Submission& asked, OpenAuthority& 
   if (!issued || !issued->reason.empty() || issued->not_after < std::time(nullptr)) return {};
   const auto certificate = x509::certificate_from_der(issued->certificate, authority.store.path());
   if (!recovery::is_archived(archive, certificate.get()))
-    ca::refuse_second(authority.store, asked.sha256, std::time(nullptr));
+    ca::refuse_second(authority.store, asked.sha256, std::time(nullptr), ca::LastThird::counts);
   return issued;
 }
 

@@ -16,8 +16,14 @@ struct Account {
   gid_t group;
 };
 
-// Throws usage when there is no such user, or this process cannot become another one.
+// Throws usage when there is no such user.
+Account find_account(const std::string& name);
+
+// The same, whom this process can become; throws usage when it cannot.
 Account account_of(const std::string& name);
+
+// The account's primary group by name; throws unsupported when it has none.
+std::string group_name(const Account& account);
 
 // This process is that user from now on, with its groups and HOME.
 void become(const Account& account);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -15,6 +16,8 @@ namespace hsmith::tokens {
 namespace {
 
 constexpr std::size_t kMostCandidates = 20;
+constexpr std::string_view kFingerprint = "sha256:";
+constexpr std::size_t kFewestDigits = 8;
 
 CertificateFields fields_of(X509* certificate) {
   return {.value = ossl::der_of(i2d_X509, certificate),
@@ -112,6 +115,46 @@ void refuse_unread_keys(const Inventory& inventory, const std::string& name) {
   }
 }
 
+std::string sha256_of(const TokenCertificate& certificate) {
+  return hex(ossl::digest(ossl::digest_named("sha256"), certificate.der));
+}
+
+// What tells certificates of one label and id apart: "sha256:… (URI, serial …)".
+std::string told_apart(const TokenCertificate& certificate) {
+  std::string serial = "that cannot be read";
+  try {
+    const auto parsed = x509::certificate_from_der(certificate.der, certificate.uri);
+    serial = x509::certificate_facts(parsed.get()).serial;
+  } catch (const Error&) {  // its fingerprint names it all the same
+  }
+  return fmt::format("sha256:{} ({}, serial {})", sha256_of(certificate), certificate.uri, serial);
+}
+
+// By label and id, or by the beginning of the certificate's SHA-256.
+std::vector<TokenCertificate> certificates_named(const OpenToken& token, const Selector& selector) {
+  std::vector<TokenCertificate> hits;
+  if (!selector.text.starts_with(kFingerprint)) {
+    pkcs11::Template wanted;
+    wanted.set_number(CKA_CLASS, CKO_CERTIFICATE);
+    if (selector.label) wanted.set_text(CKA_LABEL, *selector.label);
+    if (selector.id) wanted.set(CKA_ID, *selector.id);
+    for (const auto handle : token.session->find(wanted, kMostCandidates))
+      hits.push_back(read_certificate(token, handle));
+    return hits;
+  }
+  const std::string digits = lower(std::string_view(selector.text).substr(kFingerprint.size()));
+  if (digits.size() < kFewestDigits) {
+    throw Error(Kind::usage,
+                fmt::format("find the certificate {}: a fingerprint is written with {} hex digits "
+                            "or more",
+                            quoted(selector.text), kFewestDigits));
+  }
+  for (TokenCertificate& there : take_inventory(token).certificates) {
+    if (sha256_of(there).starts_with(digits)) hits.push_back(std::move(there));
+  }
+  return hits;
+}
+
 }  // namespace
 
 const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
@@ -204,14 +247,10 @@ Installed install_beside_no_key(const OpenToken& token, const Inventory& invento
 }
 
 TokenCertificate find_one_certificate(const OpenToken& token, const Selector& selector) {
-  pkcs11::Template wanted;
-  wanted.set_number(CKA_CLASS, CKO_CERTIFICATE);
-  if (selector.label) wanted.set_text(CKA_LABEL, *selector.label);
-  if (selector.id) wanted.set(CKA_ID, *selector.id);
-  const auto handles = token.session->find(wanted, kMostCandidates);
-  if (handles.size() == 1) return read_certificate(token, handles.front());
+  std::vector<TokenCertificate> hits = certificates_named(token, selector);
+  if (hits.size() == 1) return std::move(hits.front());
   std::vector<std::string> uris;
-  if (handles.empty()) {
+  if (hits.empty()) {
     for (const TokenCertificate& there : take_inventory(token).certificates)
       uris.push_back(there.uri);
     throw Error(Kind::not_found,
@@ -220,11 +259,17 @@ TokenCertificate find_one_certificate(const OpenToken& token, const Selector& se
         .hint("see the certificates with: hsmith cert list")
         .candidates(std::move(uris));
   }
-  for (const auto handle : handles) uris.push_back(read_certificate(token, handle).uri);
+  for (const TokenCertificate& hit : hits) uris.push_back(hit.uri);
+  const bool uris_tell = std::set<std::string>(uris.begin(), uris.end()).size() == uris.size();
+  if (!uris_tell) {
+    uris.clear();
+    for (const TokenCertificate& hit : hits) uris.push_back(told_apart(hit));
+  }
   throw Error(Kind::ambiguous,
               fmt::format("find the certificate {} on the token {}: {} match",
-                          quoted(selector.text), quoted(token.info.label), handles.size()))
-      .hint("name one of them by its label or its URI")
+                          quoted(selector.text), quoted(token.info.label), hits.size()))
+      .hint(uris_tell ? "name one of them by its label or its URI"
+                      : "name one of them by its fingerprint: sha256:HEX")
       .candidates(std::move(uris));
 }
 

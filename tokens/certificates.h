@@ -40,7 +40,8 @@ Installed install(const OpenToken& token, const Inventory& inventory, const Key&
 Installed install_beside_no_key(const OpenToken& token, const Inventory& inventory,
                                 const std::string& label, ByteView id, X509* certificate);
 
-// The certificate that the selector names: exactly one, or not_found / ambiguous with URIs.
+// The certificate that the selector names, as other objects or as sha256:HEX: exactly one, or
+// not_found / ambiguous with URIs, and with fingerprints where several have one URI.
 TokenCertificate find_one_certificate(const OpenToken& token, const Selector& selector);
 
 // Deletes it and looks that it is gone.

@@ -13,12 +13,14 @@
 #include <openssl/conf.h>
 #include <openssl/crypto.h>
 #include <openssl/engine.h>
+#include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <vector>
 
 #include "src/base/environment.h"
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "tokens/account.h"
@@ -30,6 +32,7 @@ namespace {
 
 constexpr const char* kDoing = "sign through OpenSSL's pkcs11 engine";
 constexpr std::string_view kMessage = "hsmith use --test";
+constexpr const char* kNoMechanism = "Mechanism invalid";  // libp11's words
 constexpr std::size_t kLongestPin = 31;
 // libp11 0.4.12 waits for ever when a session cannot be opened.
 constexpr std::chrono::seconds kLimit{20};
@@ -76,12 +79,36 @@ Bytes sign(EVP_PKEY* key, const ossl::Scheme& scheme) {
   return signature;
 }
 
+// SoftHSM and libp11 leave errors when they start and when they load a key; those the program
+// clears before a handshake.
+Bytes sign_in_handshake(EVP_PKEY* key, const ossl::Scheme& scheme) {
+  ossl::clear_errors();
+  Bytes signature = sign(key, scheme);
+  const unsigned long left = ERR_peek_error();
+  if (left == 0) return signature;
+  const char* reason = ERR_reason_error_string(left);
+  throw Error(Kind::unsupported,
+              fmt::format("{}: the module signs, but leaves an error in OpenSSL's queue ({}), "
+                          "which nginx takes for a failed handshake",
+                          kDoing, printable(reason != nullptr ? reason : "of no name")))
+      .hint("another module may leave none: OpenSC's for a PIV card");
+}
+
+// What is said for what a token does not do.
+Error without_mechanism(const std::string& message, const ossl::Scheme& scheme) {
+  Error error(Kind::unsupported, message);
+  if (scheme.padding != ossl::Padding::pss) return error;
+  return std::move(error).hint(
+      "the token makes no RSA-PSS signatures, which TLS 1.3 wants of an RSA key: use an EC key");
+}
+
 // The child's whole work: the signatures in hex, a line each.
 std::string be_the_program(const EngineUse& use, const std::optional<Account>& account,
                            std::span<const ossl::Scheme> schemes) {
   if (account) become(*account);
   const PrintedErrors printed;
   std::string doing = "load OpenSSL's pkcs11 engine";
+  const ossl::Scheme* trying = nullptr;
   try {
     const Engine engine = load_engine(use.configuration);
     doing = "load the key through OpenSSL's pkcs11 engine";
@@ -91,13 +118,21 @@ std::string be_the_program(const EngineUse& use, const std::optional<Account>& a
                         doing, Kind::token_failed));
     doing = kDoing;
     std::string signatures;
-    for (const ossl::Scheme& scheme : schemes) signatures += hex(sign(key.get(), scheme)) + '\n';
+    for (const ossl::Scheme& scheme : schemes) {
+      trying = &scheme;
+      const Bytes signature =
+          use.wants_empty_queue ? sign_in_handshake(key.get(), scheme) : sign(key.get(), scheme);
+      signatures += hex(signature) + '\n';
+    }
     return signatures;
   } catch (const Error& error) {
     // libp11's own words tell more than the error queue, in which SoftHSM leaves what is no error.
     const std::string reasons = printed.text();
     const std::string message =
         reasons.empty() ? error.what() : fmt::format("{}: {}", doing, printable(reasons));
+    if (!error.hint().empty()) throw;  // it says all that there is to say
+    if (trying != nullptr && message.find(kNoMechanism) != std::string::npos)
+      throw without_mechanism(message, *trying);
     throw seen_by(account, Error(error.kind(), message));
   }
 }
@@ -144,12 +179,15 @@ void check_usable_by_libp11(const Inventory& inventory, const Key& key) {
 void check_pin_file_for_libp11(const std::string& path) {
   const Secret content = Secret::take(read_file(path, 4096));
   const std::string_view text = as_text(content.reveal());
-  if (text.find_first_of("\r\n") != std::string_view::npos) {
+  const std::size_t line_end = text.find_first_of("\r\n");
+  if (line_end != std::string_view::npos) {
+    const bool is_last_byte = line_end == text.size() - 1 && text.back() == '\n';
     throw Error(Kind::malformed,
                 fmt::format("read the PIN file {}: it has a line feed, which libp11 would send as "
                             "a part of the PIN",
                             quoted(path)))
-        .hint("a line feed at the end is taken off by: truncate -s -1 " + path);
+        .hint(is_last_byte ? "take the line feed at its end off: truncate -s -1 " + shell_word(path)
+                           : "write the PIN, and nothing else, into the file");
   }
   if (text.size() > kLongestPin) {
     throw Error(Kind::unsupported, fmt::format("read the PIN file {}: libp11 reads no more than {} "

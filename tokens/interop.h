@@ -28,11 +28,14 @@ struct EngineUse {
   std::string configuration;        // the content of its openssl.cnf
   std::string uri;                  // of the private key, with the source of its PIN
   std::optional<std::string> user;  // whom the program runs as; needs root
+  // nginx takes an error that a signature left in OpenSSL's queue for the handshake's.
+  bool wants_empty_queue = false;
 };
 
 // Makes one signature with each scheme as such a program would, in a child process, and verifies
-// them with the public key. Throws what went wrong, with what libp11 said of it. Must run while
-// this process has no module loaded.
+// them with the public key. Throws what went wrong, with what libp11 said of it; unsupported for a
+// mechanism that the token does not have, and where the program would take a signature for a
+// failure. Must run while this process has no module loaded.
 void sign_through_engine(const EngineUse& use, EVP_PKEY* public_key,
                          std::span<const ossl::Scheme> schemes);
 

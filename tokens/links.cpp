@@ -4,6 +4,7 @@
 #include <cctype>
 #include <fmt/format.h>
 #include <map>
+#include <set>
 
 #include "src/base/error.h"
 #include "tokens/certificates.h"
@@ -152,14 +153,33 @@ void find_copies(const Inventory& inventory, const std::vector<Shown>& shown, Li
   }
 }
 
-void find_orphans(const std::vector<Shown>& shown, const std::vector<ossl::PKey>& halves,
+// Certificates of one key that would all have its label: none of them can be named.
+void find_rivals(const Links& links, const std::vector<Shown>& shown, LinkSurvey& survey) {
+  Stray rivals{"certificates of one key with its label", {}};
+  std::set<Bytes> contents;
+  for (const Shown& one : shown) {
+    if (!one.certificate || !is_half(links.public_half, one.half)) continue;
+    if (is_earlier(one.label(), links.key.label)) continue;
+    if (contents.insert(one.certificate->der).second) rivals.uris.push_back(one.uri());
+  }
+  if (rivals.uris.size() > 1) survey.duplicates.push_back(std::move(rivals));
+}
+
+// `keys` are those whose public half is known.
+void find_orphans(const std::vector<Shown>& shown, const std::vector<Links>& keys,
                   LinkSurvey& survey) {
   for (const Shown& one : shown) {
-    const bool has_key = std::any_of(halves.begin(), halves.end(), [&](const ossl::PKey& half) {
-      return is_half(half, one.half);
+    const Bytes& id = one.public_key ? one.public_key->id : one.certificate->id;
+    const bool has_key = std::any_of(keys.begin(), keys.end(), [&](const Links& links) {
+      return is_half(links.public_half, one.half);
     });
-    if (has_key || one.is_authority) continue;  // an authority's certificate is there for chains
+    const bool has_id = std::any_of(keys.begin(), keys.end(), [&](const Links& links) {
+      return !id.empty() && links.key.id == id;
+    });
+    // An authority's certificate is there for chains.
+    if (has_key || (one.is_authority && !has_id)) continue;
     const char* what = !one.half        ? "its public key cannot be read"
+                       : has_id         ? "it has a key's id, and another public key"
                        : one.public_key ? "public key without its private key"
                                         : "certificate without a key here";
     survey.orphans.push_back({what, {one.uri()}});
@@ -211,14 +231,15 @@ LinkSurvey survey_links(const OpenToken& token, const Inventory& inventory) {
       survey.orphans.push_back({"private key without its public half", {key->uri}});
     }
   }
-  std::vector<ossl::PKey> halves;
-  for (const Links& links : survey.keys) halves.push_back(ossl::share(links.public_half.get()));
-  find_orphans(shown, halves, survey);
+  find_orphans(shown, survey.keys, survey);
   take_out_twins(survey);
   find_copies(inventory, shown, survey);
   // Where the token gives labels and ids itself, nobody can give them others.
   if (token_quirks(token.info).fixed_labels) return survey;
-  for (Links& links : survey.keys) find_misfits(links, shown);
+  for (Links& links : survey.keys) {
+    find_rivals(links, shown, survey);
+    find_misfits(links, shown);
+  }
   return survey;
 }
 

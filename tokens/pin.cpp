@@ -12,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "tokens/pin_command.h"
 #include "tokens/pin_line.h"
@@ -72,11 +73,11 @@ Secret from_file(const std::string& path, const std::string& doing, const PinRea
   }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     throw Error(Kind::unsafe_permissions, doing + ": others may write to it")
-        .hint(fmt::format("chmod go= {}", path));
+        .hint("chmod go= " + shell_word(path));
   }
   if ((status.st_mode & (S_IRGRP | S_IROTH)) != 0 && reading.warn) {
     reading.warn(fmt::format("others can read the {} in {}: chmod go= {}",
-                             words_of(reading.role).noun, quoted(path), path));
+                             words_of(reading.role).noun, quoted(path), shell_word(path)));
   }
   return read_line(file.get(), doing);
 }

@@ -126,7 +126,8 @@ ca::Issued issue(const Options& options, const Asked& asked, const ca::Draft& dr
   const auto release =
       prints ? [] {} : prepare_file(options.output, content, kPublicFile, context.replace());
   Transaction transaction(authority.store);
-  ca::refuse_second(authority.store, asked.sha256, std::time(nullptr));
+  ca::refuse_second(authority.store, asked.sha256, std::time(nullptr),
+                    ca::LastThird::may_be_renewed);
   ca::add_issued(authority.store, issued);
   transaction.commit();
   try {
@@ -149,7 +150,7 @@ Outcome run(const Options& options, Context& context) {
   const Asked asked = read_asked(options, context);
   const std::time_t now = std::time(nullptr);
   OpenAuthority authority = open_authority(context, options.ca, DatabaseMode::change);
-  ca::refuse_second(authority.store, asked.sha256, now);
+  ca::refuse_second(authority.store, asked.sha256, now, ca::LastThird::may_be_renewed);
   check_output(options.output, context.replace());
   check_approval(options, asked);
   const ca::Draft draft =

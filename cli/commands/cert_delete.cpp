@@ -38,7 +38,7 @@ void add_cert_delete(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("CERT", options->certificate,
-                  "Label, id:HEX or PKCS#11 URI of a certificate on the token")
+                  "Label, id:HEX, sha256:HEX or PKCS#11 URI of a certificate on the token")
       .required();
   command.add_option("--login-as", options->login_as, "Who deletes it: user, or so (default user)")
       .one_of({"user", "so"});

@@ -80,7 +80,7 @@ void add_cert_export(Arguments& command, Context& context) {
   auto options = std::make_shared<Options>();
   command
       .add_option("CERT", options->certificate,
-                  "Label, id:HEX or PKCS#11 URI of a certificate on the token")
+                  "Label, id:HEX, sha256:HEX or PKCS#11 URI of a certificate on the token")
       .required();
   command.add_flag("--chain", options->chain,
                    "With its issuers, without the root, in the order that servers want");

@@ -101,7 +101,8 @@ Outcome run(const std::string& name, Context& context) {
       outcome.text += fmt::format("linked {} (it was {})\n", now, misfit.uri);
     }
   }
-  if (outcome.text.empty()) outcome.text = "every certificate and key is linked as it should be\n";
+  if (outcome.text.empty() && survey.orphans.empty() && survey.duplicates.empty())
+    outcome.text = "every certificate and key is linked as it should be\n";
   add_strays(survey.orphans, "orphans", "orphan", outcome);
   add_strays(survey.duplicates, "duplicates", "duplicate", outcome);
   return outcome;

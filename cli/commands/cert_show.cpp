@@ -21,7 +21,9 @@ Outcome run(const std::string& argument, Context& context) {
 
 void add_cert_show(Arguments& command, Context& context) {
   auto argument = std::make_shared<std::string>();
-  command.add_option("CERT", *argument, "A file, or label, id:HEX or PKCS#11 URI of a certificate")
+  command
+      .add_option("CERT", *argument,
+                  "A file, or label, id:HEX, sha256:HEX or PKCS#11 URI of a certificate")
       .required();
   command.footer("Examples:\n  hsmith cert show web\n  hsmith cert show ./web.crt --json");
   command.callback([argument, &context] {

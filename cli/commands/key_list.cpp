@@ -1,13 +1,16 @@
 // hsmith key list: one row a key, with its certificate.
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fnmatch.h>
+#include <openssl/objects.h>
 #include <tuple>
 #include <unordered_map>
 
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "cli/key_protection.h"
+#include "src/base/contains.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
@@ -94,6 +97,38 @@ Row row_of(const Inventory& inventory, const CertificateIndex& index, const Key&
   return row;
 }
 
+// As tokens::type_name writes them: of the table, or one that hsmith does not make, such as
+// rsa:1024 or ec:secp256k1; or the family alone.
+bool is_key_type(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const std::string family = text.substr(0, colon);
+  const std::string rest = colon == std::string::npos ? "" : text.substr(colon + 1);
+  const auto begins = [&](const ossl::KeyType& type) {
+    return type.name == text || std::string(type.name).starts_with(text + ":");
+  };
+  const auto is_curve_of = [&](const ossl::KeyType& type) {
+    return type.group != nullptr && type.group == rest;
+  };
+  const auto types = ossl::key_types();
+  if (std::any_of(types.begin(), types.end(), begins)) return true;
+  if (std::any_of(types.begin(), types.end(), is_curve_of)) return false;  // "p256" is its name
+  const bool is_number = !rest.empty() && rest.find_first_not_of("0123456789") == std::string::npos;
+  if (family == "rsa" || family == "dsa" || family == "rsa-pss") return text == family || is_number;
+  if (family == "ec") return rest == "explicit" || OBJ_sn2nid(rest.c_str()) != NID_undef;
+  return text == "unknown";
+}
+
+// Throws usage for what no key can be: a slip of the keys is not "nothing there".
+void check_filters(const Options& options) {
+  if (!options.type.empty() && !is_key_type(options.type)) ossl::key_type_named(options.type);
+  static const std::vector<std::string> kUses{"sign", "decrypt", "derive", "wrap", "unwrap"};
+  if (options.use.empty() || contains(kUses, options.use)) return;
+  const auto near = did_you_mean(options.use, kUses);
+  throw Error(Kind::usage, fmt::format("--use {}: there is no such use", quoted(options.use)))
+      .hint(near ? fmt::format("did you mean {}?", *near)
+                 : fmt::format("uses are {}", fmt::join(kUses, ", ")));
+}
+
 bool is_wanted(const Options& options, const Row& row) {
   const std::string type = tokens::type_name(*row.key);
   const bool type_fits =
@@ -125,6 +160,7 @@ std::vector<std::string> row_text(const Row& row, const Json& json) {
 }
 
 Outcome run(const Options& options, Context& context) {
+  check_filters(options);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
   // A trace is for one thread.
   Inventory inventory = tokens::take_inventory(token, context.options.trace ? 1 : options.sessions);

@@ -6,6 +6,7 @@
 #include "cli/agents.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 #include "tokens/token_key.h"
@@ -101,7 +102,8 @@ std::optional<recovery::Agent> renewed_agent(recovery::Archive& archive, X509* c
                 fmt::format("add the agent {}: the agent {} has the same key, and this is no "
                             "renewed certificate of it",
                             x509::certificate_facts(certificate).subject, agent_text(its)))
-        .hint("hsmith kra remove " + hex(agent.certificate).substr(0, 16));
+        .hint(fmt::format("hsmith kra remove {} --archive {}", hex(agent.certificate).substr(0, 16),
+                          shell_word(archive.store->name())));
   }
   return std::nullopt;
 }

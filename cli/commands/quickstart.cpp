@@ -5,9 +5,9 @@
 
 #include "cli/commands.h"
 #include "cli/sandbox.h"
-#include "cli/shell_words.h"
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "tokens/interop.h"
 

@@ -6,8 +6,8 @@
 #include "cli/key_output.h"
 #include "cli/new_request.h"
 #include "cli/renewal.h"
-#include "cli/shell_words.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/cms/sign.h"
 #include "src/x509/renewal.h"
@@ -97,8 +97,8 @@ Outcome with_new_key(const Options& options, Context& context, const tokens::Rea
   } catch (const Error& error) {
     throw error.during("renew " + key.uri)
         .hint(fmt::format("complete that renewal (hsmith request complete) or drop it: hsmith "
-                          "request cancel {} --delete-key",
-                          shell_word(spec.label)));
+                          "request cancel {} --delete-key --token {}",
+                          shell_word(spec.label), shell_word(token.info.label)));
   }
   return request_by_new_key(
       way, token, spec, options.output,

@@ -5,8 +5,8 @@
 #include "cli/commands.h"
 #include "cli/key_output.h"
 #include "cli/pending.h"
-#include "cli/shell_words.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "tokens/keys.h"
 

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "cli/shell_words.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 
 namespace hsmith::cli {
 namespace {

@@ -3,10 +3,10 @@
 
 #include "cli/changes.h"
 #include "cli/commands.h"
-#include "cli/shell_words.h"
 #include "cli/token_output.h"
 #include "pkcs11/error.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "tokens/pin_marker.h"
 #include "tokens/quirks.h"

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/programs.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ossl/public_formats.h"
 #include "src/x509/certificate.h"
@@ -47,13 +48,14 @@ struct Program {
   ProgramSetup (*setup)(const UsedKey&);
   Path path;
   bool needs_certificate;
-  bool serves;          // runs as a user of its own
-  bool signs_with_pss;  // RSA: TLS 1.3 wants that
-  bool uses_agent;      // which sends the PIN to all tokens of the module
+  bool serves;                     // runs as a user of its own
+  bool signs_with_pss;             // RSA: TLS 1.3 wants that
+  bool uses_agent;                 // which sends the PIN to all tokens of the module
+  bool wants_empty_queue = false;  // takes OpenSSL's old errors for new ones
 };
 constexpr Program kPrograms[] = {
     {"openssl", openssl_setup, Path::engine, false, false, false, false},
-    {"nginx", nginx_setup, Path::engine, true, true, true, false},
+    {"nginx", nginx_setup, Path::engine, true, true, true, false, true},
     {"apache", apache_setup, Path::engine, true, true, true, false},
     {"curl", curl_setup, Path::engine, true, false, true, false},
     {"osslsigncode", osslsigncode_setup, Path::engine, true, false, false, false},
@@ -186,6 +188,23 @@ void set_paths(const Options& options, const Program& program, const tokens::Rea
   key.folder = (fs::current_path() / options.out_dir).lexically_normal();
 }
 
+// Whom the server becomes. Apache does not serve as root; Debian's serves as www-data.
+void set_user(const Options& options, const Program& program, UsedKey& key) {
+  const bool is_apache = options.program == "apache";
+  if (!program.serves) return;
+  key.user = options.user;
+  if (!key.user && geteuid() == 0) key.user = is_apache ? "www-data" : "root";
+  if (!key.user) return;
+  const tokens::Account account = tokens::find_account(*key.user);
+  if (is_apache && account.user == 0) {
+    throw Error(Kind::unsupported,
+                fmt::format("configure apache for the user {}: it does not serve as root",
+                            quoted(*key.user)))
+        .hint("leave --as-user out: Apache then serves as www-data");
+  }
+  key.group = tokens::group_name(account);
+}
+
 Found find(const Options& options, const Program& program, Context& context) {
   if (!options.pin_file.empty()) {
     if (program.path == Path::engine) tokens::check_pin_file_for_libp11(options.pin_file);
@@ -203,10 +222,7 @@ Found find(const Options& options, const Program& program, Context& context) {
   set_paths(options, program, way, found.key);
   found.key.name = file_name_for(key.label.empty() ? hex(key.id) : key.label);
   found.key.listen = options.listen;
-  found.key.user = options.user;
-  // Apache does not run as root; Debian's runs as www-data.
-  if (!options.user && geteuid() == 0)
-    found.key.user = options.program == "apache" ? "www-data" : "root";
+  set_user(options, program, found.key);
   if (program.path == Path::openssh)
     found.key.ssh_public_key = ossl::ssh_public_key(found.public_key.get());
   if (program.needs_certificate)
@@ -231,7 +247,7 @@ std::string text_of(const ProgramSetup& setup, const fs::path& folder, bool writ
   }
   text += "# in the environment of the program:\n";
   for (const auto& [name, value] : setup.environment) {
-    text += fmt::format("#   {}={}\n", name, value);
+    text += fmt::format("#   {}={}\n", name, shell_word(value));
   }
   text +=
       written
@@ -296,8 +312,9 @@ std::vector<std::string> sign_as(const Program& program, const std::optional<std
     return {"SSH signature"};
   }
   const auto schemes = schemes_of(program, found.public_key.get());
-  tokens::sign_through_engine({openssl_configuration(found.key), found.key.uri, user},
-                              found.public_key.get(), schemes);
+  tokens::sign_through_engine(
+      {openssl_configuration(found.key), found.key.uri, user, program.wants_empty_queue},
+      found.public_key.get(), schemes);
   std::vector<std::string> signatures;
   for (const ossl::Scheme& scheme : schemes)
     signatures.push_back(ossl::describe(found.public_key.get(), scheme));

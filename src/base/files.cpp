@@ -19,6 +19,7 @@
 #include "src/base/new_file.h"
 #include "src/base/prepared_file.h"
 #include "src/base/read_ahead.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith {
@@ -395,7 +396,7 @@ void refuse_writable_by_others(const std::string& path, std::string_view what) {
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
   throw Error(Kind::unsafe_permissions,
               fmt::format("read {} {}: others may write to it", what, quoted(path)))
-      .hint(fmt::format("chmod go-w {}", path));
+      .hint("chmod go-w " + shell_word(path));
 }
 
 }  // namespace hsmith

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith {
@@ -74,7 +75,7 @@ void refuse_unsafe_folder(const fs::path& folder) {
   if (!S_ISDIR(status.st_mode)) throw refuse("it is not a folder");
   if (status.st_uid != geteuid() && status.st_uid != 0) throw refuse("it belongs to another user");
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    throw refuse("others may write to it").hint(fmt::format("chmod go-w {}", folder.string()));
+    throw refuse("others may write to it").hint("chmod go-w " + shell_word(folder.string()));
   }
 }
 

@@ -273,9 +273,12 @@ std::optional<Issued> exchange_in_force(Database& store, EVP_PKEY* key, std::tim
   return newest;
 }
 
-void refuse_second(Database& store, std::string_view request_sha256, std::time_t now) {
+void refuse_second(Database& store, std::string_view request_sha256, std::time_t now,
+                   LastThird last_third) {
   const auto earlier = issued_for_request(store, request_sha256);
   if (!earlier || !earlier->reason.empty() || earlier->not_after < now) return;
+  const std::time_t third = (earlier->not_after - earlier->issued) / 3;
+  if (last_third == LastThird::may_be_renewed && now > earlier->not_after - third) return;
   throw Error(Kind::exists,
               fmt::format("issue for this request: it has been done at {}, the certificate {} was "
                           "written to {}",

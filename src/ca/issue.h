@@ -43,9 +43,15 @@ std::string approval_of(const EVP_PKEY* key);
 // True for a profile by which nothing is issued without that approval: recovery agents.
 bool needs_approval(const x509::Profile& profile);
 
+// Whether a certificate in the last third of its life stands in the way of another one for its
+// request. A renewal with the same RSA key is the same request, byte for byte: PKCS #1 v1.5 has
+// nothing random in it (RFC 8017, 8.2).
+enum class LastThird { may_be_renewed, counts };
+
 // Throws exists when the request has a certificate that is neither expired nor revoked, with where
 // it was written.
-void refuse_second(Database& store, std::string_view request_sha256, std::time_t now);
+void refuse_second(Database& store, std::string_view request_sha256, std::time_t now,
+                   LastThird last_third);
 
 // The row of a certificate that was made from a draft.
 Issued issued_from(X509* certificate, const Authority& authority, const x509::Profile& profile,

@@ -60,6 +60,17 @@ class AuthorityTest : public testing::Test {
     return content.serial;
   }
 
+  // Of nine days, for this request.
+  void issue_for(const std::string& request) {
+    Content content = client();
+    content.not_after = now_ + 9 * kDay;
+    const auto made = make_certificate(content, {root_.get(), key_});
+    Issued issued =
+        issued_from(made.get(), read_authorities(*store_).front(), {.name = "client"}, now_);
+    issued.request = request;
+    add_issued(*store_, issued);
+  }
+
   std::time_t now_ = std::time(nullptr);
   TemporaryFolder folder_;
   std::string file_ = folder_ / "ca/lab.db";
@@ -70,6 +81,23 @@ class AuthorityTest : public testing::Test {
   ossl::Certificate root_;
   std::optional<Database> store_;
 };
+
+TEST_F(AuthorityTest, ARequestIsRenewedInTheLastThirdOfItsCertificatesLifeWhereThatIsAskedFor) {
+  issue_for("0a");
+  const auto refused = [&](int days, LastThird last_third) {
+    try {
+      refuse_second(*store_, "0a", now_ + days * kDay, last_third);
+      return false;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::exists);
+      return true;
+    }
+  };
+  EXPECT_TRUE(refused(5, LastThird::may_be_renewed));
+  EXPECT_FALSE(refused(7, LastThird::may_be_renewed));
+  EXPECT_TRUE(refused(7, LastThird::counts));
+  EXPECT_FALSE(refused(10, LastThird::counts));
+}
 
 TEST_F(AuthorityTest, SignsWhatWasLintedOnce) {
   const int before = key_->signatures;

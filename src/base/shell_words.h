@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
-namespace hsmith::cli {
+namespace hsmith {
 
 // A word for sh: as it is where that is safe, else in single quotes.
 std::string shell_word(std::string_view text);
 // The words with a space between them.
 std::string shell_line(const std::vector<std::string>& words);
 
-}  // namespace hsmith::cli
+}  // namespace hsmith

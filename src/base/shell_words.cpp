@@ -1,6 +1,6 @@
-#include "cli/shell_words.h"
+#include "src/base/shell_words.h"
 
-namespace hsmith::cli {
+namespace hsmith {
 
 std::string shell_word(std::string_view text) {
   constexpr std::string_view kSafe =
@@ -19,4 +19,4 @@ std::string shell_line(const std::vector<std::string>& words) {
   return line;
 }
 
-}  // namespace hsmith::cli
+}  // namespace hsmith
