@@ -39,14 +39,14 @@ bool is_tokens_fault(const Error& error) {
 bool lost_the_key(const Error& error, bool is_new_session) {
   if (error.ckr() == "CKR_USER_NOT_LOGGED_IN") return true;
   return is_new_session &&
-         (error.ckr() == "CKR_KEY_HANDLE_INVALID" || error.ckr() == "CKR_OBJECT_HANDLE_INVALID");
+         (error.kind() == Kind::not_found || error.ckr() == "CKR_KEY_HANDLE_INVALID" ||
+          error.ckr() == "CKR_OBJECT_HANDLE_INVALID");
 }
 
 Error key_lost(const Error& error) {
   return Error(Kind::token_failed,
-               fmt::format("the key is not there in a new session ({}): the token ended the login, "
-                           "or the key was deleted",
-                           error.ckr()))
+               "the key is not there in a new session: the token ended the login, or the key was "
+               "deleted")
       .hint("see whether it is there: hsmith key list; then run again with --resume")
       .ckr(error.ckr());
 }
@@ -84,13 +84,26 @@ std::shared_ptr<Board> make_board() {
   return {new (shared) Board, [](Board* board) { munmap(board, sizeof *board); }};
 }
 
+namespace {
+
+SignFile make_again(const MakeWorker& make_worker, bool is_new_session) {
+  try {
+    return make_worker();
+  } catch (const Error& error) {
+    if (lost_the_key(error, is_new_session)) throw key_lost(error);
+    throw;
+  }
+}
+
+}  // namespace
+
 void work(Board& board, std::span<const SigningTask> tasks, const MakeWorker& make_worker,
           const std::function<void(std::size_t)>& take,
           const std::function<void(std::size_t, SigningResult)>& done) {
   SignFile sign;
   bool is_new_session = false;  // after one that failed
   while (!board.token_gone && board.next < tasks.size()) {
-    if (!sign) sign = make_worker();
+    if (!sign) sign = make_again(make_worker, is_new_session);
     const std::size_t i = board.next++;
     if (i >= tasks.size()) return;
     take(i);
