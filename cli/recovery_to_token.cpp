@@ -1,12 +1,15 @@
 #include "cli/recovery_to_token.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "cli/changes.h"
 #include "cli/key_import.h"
+#include "cli/repair.h"
 #include "src/base/error.h"
 #include "src/base/shell_words.h"
 #include "src/base/text.h"
+#include "src/journal/intents.h"
 #include "src/x509/certificate.h"
 #include "src/x509/name.h"
 #include "tokens/certificates.h"
@@ -34,23 +37,53 @@ std::string use_of(X509* user) {
   return EVP_PKEY_is_a(x509::public_key_of(user), "RSA") == 1 ? "decrypt" : "derive";
 }
 
-void check_kept_key(const tokens::OpenToken& token, const tokens::Key& key, EVP_PKEY* half) {
-  if (key.extractable == true || key.sensitive == false) {
-    throw Error(Kind::refused, fmt::format("put the recovered key on the token: it is there as {}, "
-                                           "and could be read out",
-                                           key.uri))
-        .hint("delete that one: hsmith key delete " + shell_word(key.uri));
+Error cannot_stay(const tokens::Key& key, const char* why) {
+  return Error(Kind::refused, fmt::format("put the recovered key on the token: it is there as {}, "
+                                          "and {}",
+                                          key.uri, why))
+      .hint("delete that one: hsmith key delete " + shell_word(key.uri));
+}
+
+// Of the copies that are there the only one, or the one that --to-token names. Throws refused
+// when any of them could be read out, ambiguous unless exactly one is named.
+const tokens::Key& choose(std::vector<const tokens::Key*> there, const TargetToken& target,
+                          const std::string& label) {
+  for (const tokens::Key* key : there) {
+    if (key->extractable == true || key->sensitive == false)
+      throw cannot_stay(*key, "could be read out");
   }
-  if (!tokens::holds_private_half(token, key, half)) {
-    throw Error(Kind::token_failed,
-                fmt::format("put the recovered key on the token: {} does not work", key.uri));
-  }
+  if (there.size() == 1) return *there.front();
+  const tokens::Uri& uri = target.selector.uri;
+  std::vector<std::string> uris;
+  for (const tokens::Key* key : there) uris.push_back(key->uri);
+  std::erase_if(there, [&](const tokens::Key* key) {
+    return (uri.object && key->label != label) || (uri.id && key->id != *uri.id);
+  });
+  if (there.size() == 1) return *there.front();
+  throw Error(Kind::ambiguous, fmt::format("put the recovered key on the token: it is there {} "
+                                           "times, and {} of them are what --to-token names",
+                                           uris.size(), there.size()))
+      .hint("name one of them in --to-token with object= or id=")
+      .candidates(std::move(uris));
+}
+
+// Throws refused for a key that does not open what was encrypted, token_failed where it does not
+// work: shown by a decryption or a key agreement, whatever else it may do.
+void check_opens(const tokens::OpenToken& token, const tokens::Key& key, EVP_PKEY* half) {
+  const bool is_rsa = EVP_PKEY_is_a(half, "RSA") == 1;
+  if (is_rsa ? key.decrypt == false && key.unwrap == false : key.derive == false)
+    throw cannot_stay(key, "may not decrypt");
+  tokens::Key opening = key;
+  opening.sign = false;  // so that no signature is its proof
+  if (tokens::holds_private_half(token, opening, half)) return;
+  throw Error(Kind::token_failed,
+              fmt::format("put the recovered key on the token: {} does not work", key.uri));
 }
 
 // The key that is on the token already: proved, and given its certificate.
 tokens::Key complete(Context& context, const tokens::OpenToken& token, const tokens::Key& key,
                      X509* user) {
-  check_kept_key(token, key, x509::public_key_of(user));
+  check_opens(token, key, x509::public_key_of(user));
   const Json facts{{"label", json_text(key.label)},
                    {"id", hex(key.id)},
                    {"certificate", hex(x509::certificate_der(user))}};
@@ -60,18 +93,56 @@ tokens::Key complete(Context& context, const tokens::OpenToken& token, const tok
   return key;
 }
 
+// What an interrupted run left has no public half, and so is not found as the key.
+void check_free(const Context& context, const tokens::OpenToken& token,
+                const tokens::KeySpec& spec) {
+  try {
+    tokens::check_free(token, spec.label, spec.id);
+  } catch (const Error& error) {
+    const auto unfinished = journal::unfinished(context.environment.state_folder);
+    const bool is_left = std::any_of(unfinished.begin(), unfinished.end(), [&](const auto& entry) {
+      return entry.intent.token_serial == token.info.serial && fact(entry, "label") == spec.label;
+    });
+    if (error.kind() != Kind::exists || !is_left) throw;
+    throw Error(Kind::exists, fmt::format("{} by what an interrupted run left", error.what()))
+        .hint(
+            "take that away, with that token's PIN, and run this again: hsmith doctor --repair "
+            "--yes");
+  }
+}
+
 tokens::Key put(Context& context, const tokens::OpenToken& token, const Opened& opened,
-                const std::string& label) {
+                const TargetToken& target) {
   X509* user = opened.input->blob.user.get();
   const tokens::Inventory inventory = tokens::take_inventory(token);
   const auto there = tokens::keys_with(inventory, x509::public_key_of(user));
-  if (!there.empty()) return complete(context, token, *there.front(), user);
+  const std::string label = label_of(target, user);
+  if (!there.empty()) return complete(context, token, choose(there, target, label), user);
   ImportedKey input;
   input.key = ossl::share(opened.key.get());
   input.certificates.push_back(ossl::share(user));
-  const tokens::KeySpec spec = import_spec(input, label, use_of(user), quoted(opened.input->file));
-  tokens::check_free(token, spec.label, spec.id);
+  tokens::KeySpec spec = import_spec(input, label, use_of(user), quoted(opened.input->file));
+  if (target.selector.uri.id) spec.id = *target.selector.uri.id;
+  check_free(context, token, spec);
   return import_with_certificates(context, token, spec, input);
+}
+
+// The PIN's source: the option, what the URI has, the terminal; HSMITH_PIN is the agent's.
+tokens::PinSource target_pin_source(const Context& context, const TargetToken& target,
+                                    const std::optional<std::string>& option) {
+  if (option) return tokens::parse_pin_source(*option, "--to-pin-source");
+  tokens::PinOptions options;
+  options.uri = &target.selector.uri;
+  options.may_prompt = !context.options.json && !context.options.batch;
+  try {
+    return tokens::choose_pin_source(options);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::pin_missing) throw;
+    throw Error(Kind::pin_missing, fmt::format("find {}: no source was given, and there is nobody "
+                                               "to ask",
+                                               kTargetPin))
+        .hint("give --to-pin-source file:PATH, env:NAME or cmd:COMMAND, or run it at a terminal");
+  }
 }
 
 }  // namespace
@@ -86,11 +157,10 @@ TargetToken target_token(Context& context, const std::string& uri,
   target.text = tokens::choice_of(target.selector.uri).text;
   if (target.text.empty())
     throw Error(Kind::usage, fmt::format("--to-token {}: it names no token", quoted(uri)));
-  tokens::PinOptions options;
-  options.uri = &target.selector.uri;
-  options.option = pin_source;
-  options.may_prompt = !context.options.json && !context.options.batch;
-  auto pin = tokens::read_pin(tokens::choose_pin_source(options),
+  const auto type = target.selector.uri.type;
+  if (type && *type != tokens::ObjectType::private_key)
+    throw Error(Kind::usage, fmt::format("--to-token {}: it names no private key", quoted(uri)));
+  auto pin = tokens::read_pin(target_pin_source(context, target, pin_source),
                               {.prompt_for = "the token of --to-token",
                                .warn = [&context](const std::string& text) { context.warn(text); }},
                               context.environment);
@@ -132,9 +202,7 @@ Outcome put_on_token(Context& context, const TargetToken& target, const std::vec
   for (const Opened& one : opened) {
     const auto facts = x509::certificate_facts(one.input->blob.user.get());
     tokens::Key key;
-    const bool is_there = or_failed(failures, [&] {
-      key = put(context, token, one, label_of(target, one.input->blob.user.get()));
-    });
+    const bool is_there = or_failed(failures, [&] { key = put(context, token, one, target); });
     if (!is_there) continue;
     outcome.data["keys"].push_back({{"uri", key.uri},
                                     {"subject", json_text(facts.subject)},

@@ -103,7 +103,12 @@ void check_options(const Options& options, const RunFiles& files) {
 
 void check_outputs(const Options& options, const std::vector<BlobFile>& inputs,
                    const RunFiles& files) {
-  if (options.to_token || into_one_file(options)) return;  // check_options() did
+  if (options.to_token) return;
+  for (const BlobFile& input : inputs) {
+    if (!options.receipt.empty() && is_one_file(options.receipt, input.output))
+      throw Error(Kind::usage, "recover: two of its files have the same name");
+  }
+  if (into_one_file(options)) return;  // check_options() did
   for (const BlobFile& input : inputs) check_output(input.output, files.replace(input.output));
 }
 
