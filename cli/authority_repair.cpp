@@ -37,6 +37,13 @@ ossl::Certificate archived_certificate(const journal::Entry& entry, Context& con
   recovery::Archive archive = open_archive(context, where, recovery::StoreMode::read);
   const auto hash = parse_hex(sha256);
   const auto there = hash ? recovery::archived_key(archive, *hash) : recovery::Archived{};
+  if (there.damaged) {
+    throw Error(Kind::mismatch,
+                fmt::format("look for the key of the certificate {} in the archive {}: it is not "
+                            "what was sealed",
+                            sha256, archive.store->name()))
+        .hint("look at all of it with: hsmith archive verify");
+  }
   if (!there.row) return nullptr;
   return recovery::checked_certificate(archive, there.row->certificate);
 }

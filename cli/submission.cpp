@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/other_keys.h"
+#include "cli/run_files.h"
 #include "src/base/error.h"
 #include "src/base/prepared_file.h"
 #include "src/base/sha256.h"
@@ -75,12 +76,13 @@ std::vector<recovery::Candidate> candidate_of(const Archiving& work, const Made&
               fmt::format("archive the key of {}: {}", work.asked.name, judgement.cause));
 }
 
-// After an error nobody knows without looking; who cannot look must believe it.
-bool may_be_archived(recovery::Archive& archive, X509* certificate) {
+// What the error left in the archive, for its message; "" when the key is not there. After an error
+// nobody knows without looking.
+std::string left_in(recovery::Archive& archive, X509* certificate) {
   try {
-    return recovery::is_archived(archive, certificate);
+    return recovery::is_archived(archive, certificate) ? "the key is archived" : "";
   } catch (const Error&) {
-    return true;
+    return "whether the key is archived is not known";
   }
 }
 
@@ -154,7 +156,9 @@ void check_submission_output(const SubmissionOutput& output, const Context& cont
         .hint("name a file with -o");
   if (output.response == "-") throw Error(Kind::usage, "archive submit --response -: name a file");
   if (output.p7b == "-") throw Error(Kind::usage, "archive submit --p7b -: name a file");
-  const auto same = [](const std::string& a, const std::string& b) { return !a.empty() && a == b; };
+  const auto same = [](const std::string& a, const std::string& b) {
+    return !a.empty() && !b.empty() && is_one_file(a, b);
+  };
   if (same(output.response, output.certificate) || same(output.p7b, output.certificate) ||
       same(output.p7b, output.response))
     throw Error(Kind::usage, "archive submit: two of its files have the same name");
@@ -184,9 +188,15 @@ std::optional<ca::Issued> issued_before(const Submission& asked, OpenAuthority& 
   auto issued = ca::issued_for_request(authority.store, asked.sha256);
   if (!issued || !issued->reason.empty() || issued->not_after < std::time(nullptr)) return {};
   const auto certificate = x509::certificate_from_der(issued->certificate, authority.store.path());
-  if (!recovery::is_archived(archive, certificate.get()))
-    ca::refuse_second(authority.store, asked.sha256, std::time(nullptr), ca::LastThird::counts);
-  return issued;
+  if (recovery::is_archived(archive, certificate.get())) return issued;
+  throw Error(
+      Kind::exists,
+      fmt::format("grant {}: it was granted at {} with the certificate {}, whose key is not "
+                  "in the archive {}",
+                  asked.name, rfc3339(issued->issued), hex(issued->serial), archive.store->name()))
+      .hint(fmt::format("name the archive that has it with --archive, or have a new request made; "
+                        "the certificate: hsmith ca show {} --ca {}",
+                        hex(issued->serial), printable(asked.ca)));
 }
 
 Outcome archive_and_issue(const Archiving& work, const SubmissionOutput& output,
@@ -217,8 +227,9 @@ Outcome archive_and_issue(const Archiving& work, const SubmissionOutput& output,
     release_response();
     return outcome_of(made.issued, work.asked.ca, archive, output);
   } catch (const Error& error) {
-    if (!may_be_archived(archive, made.certificate.get())) throw;
-    throw Error(error.kind(), fmt::format("{}; the key is archived", error.what()))
+    const std::string left = left_in(archive, made.certificate.get());
+    if (left.empty()) throw;
+    throw Error(error.kind(), fmt::format("{}; {}", error.what(), left))
         .hint(
             "run the same command again, or hsmith doctor --repair: the certificate is given "
             "then")

@@ -40,7 +40,7 @@ struct Submission {
 };
 
 // The certificate that this request has, when it is neither revoked nor expired. Throws exists when
-// its key is not archived: it was issued without.
+// its key is not in this archive: it was issued without, or is in another one.
 std::optional<ca::Issued> issued_before(const Submission& asked, OpenAuthority& authority,
                                         recovery::Archive& archive);
 

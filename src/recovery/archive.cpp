@@ -204,7 +204,9 @@ Archived archived_key(Archive& archive, ByteView certificate) {
     try {
       KeyRow row = checked_key(archive, id);
       if (!equal(row.certificate, certificate)) continue;
-      return {std::move(row), false};
+      const auto object = archive.store->object(certificate);
+      const bool is_whole = object && equal(sha256_of(*object), certificate);
+      return {std::move(row), !is_whole};
     } catch (const Error& error) {
       if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
       found.damaged = true;

@@ -86,7 +86,7 @@ KeyRow checked_key(Archive& archive, std::int64_t id);
 // Where the key of a certificate stands in the archive.
 struct Archived {
   std::optional<KeyRow> row;  // as it was sealed
-  bool damaged = false;  // no such row, but one that may have been it and is not what was sealed
+  bool damaged = false;  // it, its certificate, or what may have been it, is not what was sealed
 };
 // By the SHA-256 of the certificate. What a search term says is not believed: rows of other
 // certificates that it leads to are passed over.

@@ -118,11 +118,11 @@ Judgement judge(Archive& archive, const Trust& trust, Candidate& candidate, bool
     return {Fate::refused, "keys of its type cannot be archived; RSA and EC keys can"};
   if (!candidate.again) {
     const Archived there = archived_key(archive, sha256_of(x509::certificate_der(certificate)));
-    if (there.row) return {Fate::already, "it is in the archive already"};
     if (there.damaged)
       return {Fate::refused,
               "it was archived, and its row is no longer what was sealed; --overwrite archives it "
               "anew"};
+    if (there.row) return {Fate::already, "it is in the archive already"};
   }
   candidate.foreign = !leads_to_anchor(certificate, candidate.chain, trust, now);
   if (candidate.foreign && (!allow_foreign || !archive.settings.allow_foreign)) {
