@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
+#include "src/x509/crl.h"
 #include "tokens/certificates.h"
 #include "tokens/token_key.h"
 
@@ -23,7 +24,18 @@ OfficerKey open_officer(Context& context, const std::string& name) {
   return officer;
 }
 
-const recovery::Officer& officer_of(const recovery::Archive& archive, X509* certificate) {
+void refuse_revoked(const std::string& doing, X509* officer, X509_CRL* list) {
+  const auto revoked = x509::revocation_in(list, officer);
+  if (!revoked) return;
+  throw Error(Kind::refused, fmt::format("{}: the certificate of the officer {} was revoked at {} "
+                                         "(CRYPT_E_REVOKED 0x80092010)",
+                                         doing, x509::certificate_facts(officer).subject, *revoked))
+      .hint("an officer needs a certificate that is valid: hsmith archive officer add CERT");
+}
+
+const recovery::Officer& officer_of(const recovery::Archive& archive, const recovery::Trust& trust,
+                                    X509* certificate) {
+  for (const auto& crl : trust.crls) refuse_revoked("export a key", certificate, crl.get());
   const Bytes sha256 = recovery::sha256_of(x509::certificate_der(certificate));
   for (const auto& officer : archive.settings.officers) {
     if (equal(officer.certificate, sha256)) return officer;

@@ -7,6 +7,7 @@
 
 #include "cli/arguments.h"
 #include "cli/context.h"
+#include "src/recovery/agents.h"
 #include "src/recovery/archive.h"
 #include "src/recovery/signed_file.h"
 #include "tokens/keys.h"
@@ -23,8 +24,13 @@ struct OfficerKey {
 };
 OfficerKey open_officer(Context& context, const std::string& name);
 
-// Which officer of the archive a certificate is; throws refused when it is none.
-const recovery::Officer& officer_of(const recovery::Archive& archive, X509* certificate);
+// Which officer of the archive a certificate is; throws refused when it is none, or revoked by one
+// of the lists.
+const recovery::Officer& officer_of(const recovery::Archive& archive, const recovery::Trust& trust,
+                                    X509* certificate);
+// Throws refused where a list revokes an officer's certificate, be the list out of date: what it
+// revoked stays so until a newer one says otherwise. `doing` is what was tried.
+void refuse_revoked(const std::string& doing, X509* officer, X509_CRL* list);
 // Throws refused where the officer has the seal key, and the settings separate the roles.
 void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* seal);
 bool may_export(const recovery::Officer& officer, X509* user);

@@ -91,9 +91,8 @@ void require_revoked(const recovery::Archive& archive, const Revocation& revocat
 // A compromised key is never used again; old data may have to be read with it. The numbers of those
 // that are.
 std::set<std::int64_t> check_revocation(const Options& options, Context& context,
-                                        recovery::Archive& archive,
+                                        recovery::Archive& archive, const recovery::Trust& trust,
                                         const std::vector<Found>& found) {
-  const recovery::Trust trust = trust_of(context, archive);
   const std::time_t now = std::time(nullptr);
   std::set<std::int64_t> compromised;
   for (const Found& one : found) {
@@ -160,11 +159,12 @@ Outcome run(const Options& options, Context& context) {
   RunFiles files(context);
   const std::vector<std::string> outputs = outputs_of(options, found);
   for (const std::string& file : outputs) check_output(file, files.replace(file));
-  const auto compromised = check_revocation(options, context, archive, found);
+  const recovery::Trust trust = trust_of(context, archive);
+  const auto compromised = check_revocation(options, context, archive, trust, found);
   warn_of_missing_agents(context, archive, found);
   warn_of_missing_issuers(context, archive, found);
   const OfficerKey signer = open_officer(context, options.officer);
-  const auto& officer = officer_of(archive, signer.certificate.get());
+  const auto& officer = officer_of(archive, trust, signer.certificate.get());
   for (const Found& one : found) check_subject(officer, one);
   outcome.data["blobs"] = Json::array();
   std::vector<Change> changes;

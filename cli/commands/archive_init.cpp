@@ -6,6 +6,7 @@
 #include "cli/archive_access.h"
 #include "cli/archive_crls.h"
 #include "cli/commands.h"
+#include "cli/officer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
@@ -47,14 +48,20 @@ recovery::ArchiveChange first_change(const Options& options, Context& context) {
       anchors.push_back(std::move(certificate));
     }
   }
+  std::vector<ossl::Certificate> officers;
   for (const std::string& file : options.officers) {
-    const auto officer = x509::read_certificate(read_file(file), quoted(file));
-    settings.officers.push_back({add(x509::certificate_der(officer.get())), "*"});
+    X509* officer =
+        officers.emplace_back(x509::read_certificate(read_file(file), quoted(file))).get();
+    settings.officers.push_back({add(x509::certificate_der(officer)), "*"});
   }
   change.settings = std::move(settings);
   std::vector<ArchivedCrl> lists;
   for (const std::string& file : options.crls)
     lists = take_crls(file, anchors, std::move(lists), change, context);
+  for (const ArchivedCrl& list : lists) {
+    for (const auto& officer : officers)
+      refuse_revoked("make an archive", officer.get(), list.crl.get());
+  }
   return change;
 }
 

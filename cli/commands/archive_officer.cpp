@@ -57,6 +57,8 @@ Outcome add(const Options& options, Context& context) {
                                           x509::certificate_facts(certificate.get()).subject));
   refuse_agent(archive, certificate.get());
   refuse_two_roles(archive.settings, certificate.get(), archive.seal_certificate.get());
+  const recovery::Trust trust = trust_of(context, archive);
+  for (const auto& crl : trust.crls) refuse_revoked("add an officer", certificate.get(), crl.get());
   change.settings->officers.push_back({sha256, options.subjects});
   if (context.options.plan) {
     return planned({{Change::Kind::change,

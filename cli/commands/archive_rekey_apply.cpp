@@ -39,25 +39,26 @@ void check_origin(const Context& context, const RekeyAnswerFile& read, const std
 }
 
 // The officer who exported.
-const recovery::Officer& check_export(const recovery::Archive& archive, const RekeyAnswerFile& read,
+const recovery::Officer& check_export(const recovery::Archive& archive,
+                                      const recovery::Trust& trust, const RekeyAnswerFile& read,
                                       const std::string& file) {
-  const X509* signer = read.exported_file.certificate.get();
+  X509* signer = read.exported_file.certificate.get();
   if (signer == nullptr)
     throw Error(Kind::malformed,
                 fmt::format("apply {}: the officer's certificate is missing", quoted(file)));
-  const recovery::Officer& officer = officer_of(archive, read.exported_file.certificate.get());
+  const recovery::Officer& officer = officer_of(archive, trust, signer);
   if (read.exported.archive == archive.settings.id) return officer;
   throw Error(Kind::mismatch,
               fmt::format("apply {}: it was exported from another archive", quoted(file)));
 }
 
 // The agents that the answer names, which must be valid agents of this archive.
-std::vector<recovery::UsableAgent> named_agents(Context& context, recovery::Archive& archive,
+std::vector<recovery::UsableAgent> named_agents(recovery::Archive& archive,
+                                                const recovery::Trust& trust,
                                                 const recovery::RekeyAnswer& answer) {
   std::set<Bytes> named;
   for (const auto& key : answer.keys) named.insert(key.to);
-  recovery::ValidAgents valid =
-      recovery::valid_agents(archive, trust_of(context, archive), std::time(nullptr));
+  recovery::ValidAgents valid = recovery::valid_agents(archive, trust, std::time(nullptr));
   std::erase_if(valid.agents, [&](const auto& agent) { return !named.contains(agent.sha256); });
   if (valid.agents.size() == named.size()) return std::move(valid.agents);
   throw Error(
@@ -71,9 +72,10 @@ std::vector<recovery::UsableAgent> named_agents(Context& context, recovery::Arch
 Outcome run(const Options& options, Context& context) {
   const RekeyAnswerFile read = read_rekey_answer_file(options.file);
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::change);
-  const recovery::Officer& officer = check_export(archive, read, options.file);
+  const recovery::Trust trust = trust_of(context, archive);
+  const recovery::Officer& officer = check_export(archive, trust, read, options.file);
   check_origin(context, read, options.file);
-  const auto to = named_agents(context, archive, read.answer);
+  const auto to = named_agents(archive, trust, read.answer);
   if (context.options.plan) {
     return planned(
         {{Change::Kind::change, fmt::format("{}: up to {} keys get more agents",

@@ -1,5 +1,6 @@
 // hsmith archive rekey check: whether what was wrapped opens with a new agent's card.
 #include <fmt/format.h>
+#include <set>
 
 #include "cli/agents.h"
 #include "cli/commands.h"
@@ -25,17 +26,23 @@ struct Match {
   const tokens::Key* key;
 };
 
-Match match(const recovery::RekeyExport& exported, const tokens::Inventory& inventory,
+// Throws not_found where nothing was wrapped to any agent that the token is.
+Match match(const RekeyAnswerFile& read, const tokens::Inventory& inventory,
             const std::string& file) {
+  std::set<Bytes> wrapped_to;
+  for (const auto& key : read.answer.keys) wrapped_to.insert(key.to);
   std::vector<std::string> names;
-  for (const auto& agent : exported.to) {
+  for (const auto& agent : read.exported.to) {
     X509* certificate = agent.certificate.get();
+    if (!wrapped_to.contains(recovery::sha256_of(x509::certificate_der(certificate)))) continue;
     const auto keys = tokens::keys_with(inventory, x509::public_key_of(certificate));
     if (!keys.empty()) return {certificate, keys.front()};
     names.push_back(agent_text(certificate));
   }
   throw Error(Kind::not_found,
-              fmt::format("check {}: no key on the token is one of its new agents", quoted(file)))
+              fmt::format("check {}: no key on the token is one of its new agents, to whom "
+                          "keys were wrapped",
+                          quoted(file)))
       .candidates(std::move(names));
 }
 
@@ -46,7 +53,7 @@ Outcome run(const Options& options, Context& context) {
                   options.file);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only);
   const tokens::Inventory inventory = tokens::take_inventory(token);
-  const Match found = match(read.exported, inventory, options.file);
+  const Match found = match(read, inventory, options.file);
   std::size_t good = 0;
   const auto failures = recovery::check_wrapped(read.exported, read.answer, found.certificate,
                                                 *tokens::remote_key(token, *found.key), good);

@@ -93,7 +93,7 @@ Outcome run(const Options& options, Context& context) {
   const Bytes from = agent_from(archive, options.from);
   auto to = new_agents(options, archive, trust, from);
   const OfficerKey officer = open_officer(context, options.officer);
-  const recovery::Officer& known = officer_of(archive, officer.certificate.get());
+  const recovery::Officer& known = officer_of(archive, trust, officer.certificate.get());
   const recovery::RekeySelection selection = recovery::select_for_rekey(
       archive, from, std::move(to), [&](X509* user) { return may_export(known, user); });
   if (selection.exported.keys.empty()) return outcome_of(options, selection);

@@ -187,11 +187,14 @@ std::vector<RekeyFailure> check_wrapped(const RekeyExport& exported, const Rekey
     if (!equal(wrapped.to, sha256)) continue;
     or_fail(wrapped.id, failures, [&] {
       const auto its = keys.find(wrapped.id);
-      if (its == keys.end()) throw Error(Kind::mismatch, "it was not exported");
-      content_key_of(*its->second, wrapped.content_key, agent);
+      if (its == keys.end()) throw Error(Kind::mismatch, "it was not exported, or is there twice");
+      const ExportedKey& key = *its->second;
+      keys.erase(its);
+      content_key_of(key, wrapped.content_key, agent);
       ++good;
     });
   }
+  for (const auto& [id, key] : keys) failures.push_back({id, "it was not wrapped to this agent"});
   return failures;
 }
 

@@ -44,7 +44,7 @@ Wrapping wrap_to(const RekeyExport& exported, Bytes file, const std::vector<std:
                  ossl::RemoteKey& agent);
 
 // At a new agent's place: tries each key that was wrapped to the certificate on its content's first
-// block. `good` counts those that open it.
+// block. `good` counts those that open it; exported keys that were not wrapped to it are failures.
 std::vector<RekeyFailure> check_wrapped(const RekeyExport& exported, const RekeyAnswer& answer,
                                         X509* certificate, ossl::RemoteKey& agent,
                                         std::size_t& good);
