@@ -1,5 +1,6 @@
 // hsmith archive officer add|remove|list: who may export whose recovery blobs.
 #include <algorithm>
+#include <ctime>
 #include <fmt/format.h>
 
 #include "cli/archive_access.h"
@@ -8,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
+#include "src/x509/crl.h"
 
 namespace hsmith::cli {
 namespace {
@@ -98,19 +100,31 @@ Outcome remove(const Options& options, Context& context) {
   return outcome;
 }
 
+// "revoked" by any list, as refuse_revoked() has it, "expired", "valid".
+std::string state_of(X509* officer, const recovery::Trust& trust) {
+  const bool is_revoked = std::any_of(trust.crls.begin(), trust.crls.end(), [&](const auto& crl) {
+    return x509::revocation_in(crl.get(), officer).has_value();
+  });
+  if (is_revoked) return "revoked";
+  return x509::certificate_facts(officer).not_after < std::time(nullptr) ? "expired" : "valid";
+}
+
 Outcome list(const Options& options, Context& context) {
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
+  const recovery::Trust trust = trust_of(context, archive);
   Outcome outcome;
   outcome.data["officers"] = Json::array();
   std::vector<std::vector<std::string>> rows;
   for (const auto& officer : archive.settings.officers) {
     const auto certificate = recovery::checked_certificate(archive, officer.certificate);
+    const std::string state = state_of(certificate.get(), trust);
     outcome.data["officers"].push_back(officer_json(certificate.get(), officer.subjects));
+    outcome.data["officers"].back()["state"] = state;
     const auto facts = x509::certificate_facts(certificate.get());
-    rows.push_back(
-        {facts.subject, facts.serial, rfc3339(facts.not_after), printable(officer.subjects)});
+    rows.push_back({facts.subject, facts.serial, state, rfc3339(facts.not_after),
+                    printable(officer.subjects)});
   }
-  outcome.text = table({"SUBJECT", "SERIAL", "UNTIL", "FOR"}, rows);
+  outcome.text = table({"SUBJECT", "SERIAL", "STATE", "UNTIL", "FOR"}, rows);
   return outcome;
 }
 
