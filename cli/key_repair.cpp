@@ -243,6 +243,10 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
       return in_doubt({key.uri, remains.public_keys.front().uri}, entry);
     return delete_private(token, inventory, key, context, "its public half is another key's");
   }
+  // First: of a pair that has its id in part only its public key tells that it is one.
+  journal::Intent more = entry.intent;
+  more.facts["public_key"] = hex(ossl::spki_of(half));
+  journal::update(entry.file, more);
   tokens::complete_identity(token, key, remains.public_keys, half);
   if (may_not_sign(entry)) tokens::forbid_signing(token, key);
   const std::string request = fact(entry, "request");
