@@ -327,7 +327,7 @@ void add_recover(Arguments& command, Context& context) {
                    "3DES and SHA-1, for Windows before Windows 10 and Server 2019");
   const Argument token = command.add_option(
       "--to-token", options->to_token,
-      "URI of the user's token in place of a file; object= gives the key's label");
+      "URI of the user's token in place of a file; object= and id= give the key's label and id");
   command
       .add_option("--to-pin-source", options->to_pin,
                   "PIN of that token: file:PATH, env:NAME, fd:N, cmd:COMMAND, prompt, pinpad")
