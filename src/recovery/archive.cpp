@@ -37,6 +37,16 @@ Selection selection_named(std::string_view name) {
       .hint("selections are roundrobin, spread and all");
 }
 
+namespace {
+
+void go_on_from(Archive& archive, const SealRow& row, const Seal& newest) {
+  archive.last_seal = newest.number;
+  archive.last_hash = hex(sha256_of(row.content));
+  archive.last_key = newest.last_key;
+}
+
+}  // namespace
+
 Archive open_archive(std::unique_ptr<Store> store, X509* seal_certificate) {
   Archive archive;
   archive.store = std::move(store);
@@ -47,8 +57,7 @@ Archive open_archive(std::unique_ptr<Store> store, X509* seal_certificate) {
                                              quoted(archive.store->name())));
   }
   const Seal newest = checked_seal(archive, *last);
-  archive.last_seal = newest.number;
-  archive.last_hash = hex(sha256_of(last->content));
+  go_on_from(archive, *last, newest);
   archive.settings_seal = newest.settings_seal;
   archive.settings =
       newest.settings ? *newest.settings : settings_at(archive, newest.settings_seal);
@@ -69,8 +78,7 @@ void catch_up(Archive& archive) {
                                         quoted(archive.store->name())))
         .hint("run the command again");
   }
-  archive.last_seal = newest.number;
-  archive.last_hash = hex(sha256_of(last->content));
+  go_on_from(archive, *last, newest);
 }
 
 // Each once: many keys come with the same chain.
@@ -146,7 +154,8 @@ void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
                    const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now) {
   catch_up(archive);
   const std::int64_t number = archive.last_seal + 1;
-  give_numbers(what.keys, change.next_key());
+  // A key that is lost keeps its number: it may come back.
+  give_numbers(what.keys, std::max(change.next_key(), archive.last_key + 1));
   for (auto* rows : {&what.keys, &what.restored}) {
     for (KeyRow& key : *rows) key.time = now;
   }
@@ -169,6 +178,7 @@ void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
   change.commit();
   archive.last_seal = number;
   archive.last_hash = hex(sha256_of(seal.content));
+  if (!what.keys.empty()) archive.last_key = what.keys.back().id;
   if (what.settings) {
     archive.settings = *what.settings;
     archive.settings_seal = number;
@@ -215,18 +225,17 @@ Archived archived_key(Archive& archive, ByteView certificate) {
   return found;
 }
 
-std::optional<std::int64_t> sealed_number(Archive& archive, ByteView certificate) {
-  std::optional<std::int64_t> number;
+std::map<Bytes, std::int64_t> sealed_numbers(Archive& archive) {
+  std::map<std::int64_t, Bytes> certificates;
   archive.store->each_seal([&](const SealRow& row) {
-    for (const auto& [id, sealed] : checked_seal(archive, row).keys) {
-      if (equal(sealed.certificate, certificate)) {
-        number = id;
-      } else if (number == id) {
-        number.reset();  // given to another key, after somebody took this one's row away
-      }
+    Seal seal = checked_seal(archive, row);
+    for (auto& [id, sealed] : seal.keys) {
+      if (!sealed.certificate.empty()) certificates[id] = std::move(sealed.certificate);
     }
   });
-  return number;
+  std::map<Bytes, std::int64_t> numbers;
+  for (auto& [id, certificate] : certificates) numbers[std::move(certificate)] = id;
+  return numbers;
 }
 
 Bytes checked_object(Archive& archive, ByteView sha256) {

@@ -55,6 +55,7 @@ struct Archive {
   Settings settings;
   std::int64_t settings_seal = 0;  // the newest seal that has settings
   std::int64_t last_seal = 0;
+  std::int64_t last_key = 0;  // the highest number that a key ever got, as the last seal says
   std::string last_hash;  // SHA-256 of the last seal's content, hex
 };
 
@@ -91,9 +92,9 @@ struct Archived {
 // By the SHA-256 of the certificate. What a search term says is not believed: rows of other
 // certificates that it leads to are passed over.
 Archived archived_key(Archive& archive, ByteView certificate);
-// The number under which a certificate's key was sealed, from all seals; nullopt when none says it,
-// or a later one gives the number to another key.
-std::optional<std::int64_t> sealed_number(Archive& archive, ByteView certificate);
+// The numbers under which keys were sealed, by the SHA-256 of their certificates, from all seals.
+// One that a later seal gives to another key is that key's.
+std::map<Bytes, std::int64_t> sealed_numbers(Archive& archive);
 // The object of this hash; throws mismatch when it is missing or another one.
 Bytes checked_object(Archive& archive, ByteView sha256);
 ossl::Certificate checked_certificate(Archive& archive, ByteView sha256);

@@ -27,7 +27,7 @@ void read_seal_row(Archive& archive, const SealRow& row, const std::string& prev
                    Expected& expected, std::vector<std::string>& problems) {
   const Seal seal = checked_seal(archive, row);
   for (const auto& [id, sealed] : seal.keys) {
-    // Numbers go on from the last row: a second key under one covers that the first was taken away.
+    // No key gets a number that another one had: it would cover that the first was taken away.
     if (sealed.is_new && expected.keys.contains(id))
       problems.push_back(fmt::format("key {}: another one was sealed under this number", id));
     expected.keys[id] = {row.number, sealed.fingerprint};

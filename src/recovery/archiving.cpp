@@ -162,6 +162,9 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
   const Selection selection = archive.settings.selection;
   const auto change = archive.store->change();
   ArchiveChange what;
+  // No row is ever taken away.
+  const bool lost_some = archive.store->count_keys() < archive.last_key;
+  std::optional<std::map<Bytes, std::int64_t>> numbers;
   std::set<std::size_t> already;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const Candidate& candidate = keys[i];
@@ -183,9 +186,10 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
       continue;
     }
     what.terms.emplace(row.certificate, terms_of(candidate.certificate.get()));
-    const auto number = there.damaged ? sealed_number(archive, row.certificate) : std::nullopt;
-    row.id = number.value_or(0);
-    (number ? what.restored : what.keys).push_back(std::move(row));
+    if (!numbers && (there.damaged || lost_some)) numbers = sealed_numbers(archive);
+    const bool is_known = numbers && numbers->contains(row.certificate);
+    if (is_known) row.id = numbers->at(row.certificate);
+    (is_known ? what.restored : what.keys).push_back(std::move(row));
     for (const auto& link : candidate.chain)
       what.objects.push_back(x509::certificate_der(link.get()));
   }

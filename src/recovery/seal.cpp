@@ -98,6 +98,7 @@ Seal read_seal(const Json& json) {
   if (json.contains("settings")) seal.settings = settings_of(json.at("settings"));
   read_keys(json.at("keys"), true, seal.keys);
   seal.new_keys = seal.keys.size();
+  seal.last_key = json.value("last_key", std::int64_t{0});
   read_keys(json.at("rewrapped"), false, seal.keys);
   return seal;
 }
@@ -160,7 +161,8 @@ SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::Rem
   Json json{{"number", number},
             {"previous", archive.last_hash},
             {"time", now},
-            {"settings_seal", change.settings ? number : archive.settings_seal}};
+            {"settings_seal", change.settings ? number : archive.settings_seal},
+            {"last_key", change.keys.empty() ? archive.last_key : change.keys.back().id}};
   if (change.settings) json["settings"] = settings_json(*change.settings);
   json["keys"] = json["rewrapped"] = Json::array();
   add_keys(json["keys"], change.keys);
