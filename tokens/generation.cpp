@@ -239,6 +239,15 @@ Generated import_and_check(const OpenToken& token, const KeySpec& spec, const EV
 
 }  // namespace
 
+void check_takes_keys(const OpenToken& token) {
+  const std::string_view other_way = token_quirks(token.info).takes_keys_by;
+  if (other_way.empty()) return;
+  throw Error(Kind::unsupported,
+              fmt::format("put a key from outside on the token {}: its module takes none",
+                          quoted(token.info.label)))
+      .hint(fmt::format("the token's own way is: {}", other_way));
+}
+
 Generated import_key(const OpenToken& token, const KeySpec& spec, const EVP_PKEY* key,
                      const std::function<void(EVP_PKEY*)>& made_it) {
   const std::string doing = fmt::format("import the key {} to the token {}", quoted(spec.label),

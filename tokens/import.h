@@ -28,6 +28,9 @@ PrivateTemplate with_private_numbers(pkcs11::Template attributes, const KeySpec&
                                      const EVP_PKEY* key);
 pkcs11::Template imported_public_key_template(const KeySpec& spec, const EVP_PKEY* key);
 
+// Throws unsupported where the token's module takes no key from outside.
+void check_takes_keys(const OpenToken& token);
+
 // Puts a software key on the token, finds it again, reads its attributes, and proves it by an
 // operation that it is made for: one that is extractable, readable or another key is destroyed and
 // reported. Whatever a failed import left behind is removed. `made_it` is told the public key

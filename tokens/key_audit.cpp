@@ -89,9 +89,11 @@ void find_uses(const Look& look, const KeyClaims& claims, const KeyObjects& obje
                AuditedKey& audited) {
   const auto may = [&](const char* use) { return claim_named(claims, use) == true; };
   const bool is_secret = audited.key.object_class == CKO_SECRET_KEY;
+  const Key& key = audited.key;  // of which is known what the token says wrongly
   std::vector<std::string> purposes;
-  for (const char* use : {"sign", "decrypt", "derive"}) {
-    if (may(use)) purposes.emplace_back(use);
+  for (const auto& [use, claimed] :
+       {std::pair{"sign", key.sign}, {"decrypt", key.decrypt}, {"derive", key.derive}}) {
+    if (claimed == true) purposes.emplace_back(use);
   }
   if (purposes.size() > 1 && !is_secret) {
     audited.findings.push_back({"several_purposes", fmt::format("{}", fmt::join(purposes, ", "))});

@@ -197,7 +197,8 @@ ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
   return half.take();
 }
 
-void check_free(const OpenToken& token, const std::string& label, ByteView id) {
+void check_free(const OpenToken& token, const std::string& label, ByteView id,
+                const std::string& other_way) {
   const auto refuse_taken = [&](const Template& wanted, const std::string& what,
                                 const std::string& more) {
     const std::string doing =
@@ -209,8 +210,7 @@ void check_free(const OpenToken& token, const std::string& label, ByteView id) {
   };
   refuse_taken(Template().set_text(CKA_LABEL, label), "label " + quoted(label), "");
   if (id.empty()) return;
-  refuse_taken(Template().set(CKA_ID, id), "id " + hex(id),
-               "; to destroy it and make the new key in its place: --replace " + hex(id));
+  refuse_taken(Template().set(CKA_ID, id), "id " + hex(id), other_way);
 }
 
 KeyObjects objects_of(const Inventory& inventory, const Key& key) {

@@ -72,8 +72,9 @@ ossl::PKey public_key_of(const OpenToken& token, const Key& key);
 ossl::PKey public_key_of(const Inventory& inventory, const Key& key);
 
 // Throws exists when a label or an id is taken by any key or certificate; an empty id is not
-// looked for.
-void check_free(const OpenToken& token, const std::string& label, ByteView id);
+// looked for. `other_way` follows the hint where it is the id that is taken.
+void check_free(const OpenToken& token, const std::string& label, ByteView id,
+                const std::string& other_way = "");
 
 // Throws what is wrong with the key's id or the login for a token with places of its own
 // (quirks.h): usage or login_failed; and unsupported when the token could not use such a key.

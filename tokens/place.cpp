@@ -60,7 +60,10 @@ void check_place(const OpenToken& token, const KeySpec& spec) {
                                         quoted(token.info.label));
   if (quirks.officer_makes_keys && token.login != Login::so) {
     throw Error(Kind::login_failed, doing + ": only its security officer makes keys")
-        .hint("hsmith key generate NAME --type TYPE --id ID --login-as so");
+        .hint(
+            "make it first: hsmith key generate NAME --type TYPE --id ID --login-as so; its name "
+            "is "
+            "id:ID then");
   }
   check_usable(token, spec, doing);
   if (!quirks.has_places()) return;

@@ -221,10 +221,8 @@ Key make_session_key_for_backup(const Probe& probe, bool trusted_only) {
   KeySpec spec = session_spec("ec:p256", {Use::sign});
   Template private_key = for_session(for_backup(private_key_template(spec)));
   if (!trusted_only) private_key.leave_out(CKA_WRAP_WITH_TRUSTED);
-  const pkcs11::KeyPair made = probe.token.session->generate_pair(
-      generation_mechanism(*spec.type), for_session(public_key_template(spec)), private_key);
-  probe.objects.keep(made.public_key);
-  probe.objects.keep(made.private_key);
+  const pkcs11::KeyPair made = probe.objects.keep(probe.token.session->generate_pair(
+      generation_mechanism(*spec.type), for_session(public_key_template(spec)), private_key));
   return read_key(probe.token, made.private_key, CKO_PRIVATE_KEY);
 }
 
@@ -281,11 +279,9 @@ ProbeRow probe_row(const Probe& probe, const std::string& what, const std::strin
 
 SessionPair make_session_pair(const Probe& probe, const char* type, std::set<Use> uses) {
   const KeySpec spec = session_spec(type, std::move(uses));
-  const pkcs11::KeyPair made = probe.token.session->generate_pair(
+  const pkcs11::KeyPair made = probe.objects.keep(probe.token.session->generate_pair(
       generation_mechanism(*spec.type), for_session(public_key_template(spec)),
-      for_session(private_key_template(spec)));
-  probe.objects.keep(made.public_key);
-  probe.objects.keep(made.private_key);
+      for_session(private_key_template(spec))));
   SessionPair pair{read_key(probe.token, made.private_key, CKO_PRIVATE_KEY), nullptr};
   pair.remote = remote_key(probe.token, pair.key);
   return pair;

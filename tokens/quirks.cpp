@@ -111,6 +111,7 @@ constexpr TokenQuirks kYkcs11{
     .unknown_attributes = kUnknownToYkcs11,
     .placeholder_subject = "CN=YubiKey PIV Slot ",
     .unblocks_pin = "yubico-piv-tool -a unblock-pin",
+    .takes_keys_by = "yubico-piv-tool -a import-key",
     .spoilt_by_init = "keeps its label, and its module sets no user PIN (C_InitPIN)",
     .made_new_by = "yubico-piv-tool -a reset"};
 
@@ -124,7 +125,9 @@ constexpr TokenQuirks kTpm{.rsa_signs_by_decrypting = true,
                            .unknown_attributes = kDerivedByTpm,
                            .refuses_type = "CKR_ATTRIBUTE_VALUE_INVALID",
                            .unusable_type = "ec:p521",
-                           .unblocks_pin = "tpm2_dictionarylockout --clear-lockout"};
+                           .unblocks_pin = "tpm2_dictionarylockout --clear-lockout",
+                           .unblocking_keeps_pin = true,
+                           .takes_keys_by = "tpm2_ptool import"};
 
 // NSS 3.110 (Debian 13): makes Ed25519 keys, and answers ARGUMENTS_BAD to C_Sign with CKM_EDDSA.
 // NSS 3.87 has no CKA_LOCAL for keys that it keeps.
@@ -162,6 +165,13 @@ std::string unblock_command(const pkcs11::TokenInfo& token) {
   const std::string_view own_way = token_quirks(token).unblocks_pin;
   if (!own_way.empty()) return std::string(own_way);
   return "hsmith token pin unblock --token " + quoted(token.label);
+}
+
+std::string unblock_hint(const pkcs11::TokenInfo& token) {
+  const bool keeps = token_quirks(token).unblocking_keeps_pin;
+  return (keeps ? "the PIN stays what it is, and may be tried again after: "
+                : "a new one is set with: ") +
+         unblock_command(token);
 }
 
 bool may_hide_leftovers(const pkcs11::TokenInfo& token, const Error& error) {

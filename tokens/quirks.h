@@ -63,8 +63,12 @@ struct TokenQuirks {
   bool never_local = false;
   // A type of keys that it makes and cannot use.
   std::string_view unusable_type{};
-  // How a locked PIN is opened again where the security officer cannot.
+  // How a locked PIN is opened again where the security officer cannot, and whether the old one is
+  // good again then.
   std::string_view unblocks_pin{};
+  bool unblocking_keeps_pin = false;
+  // Its module takes no key from outside: what does.
+  std::string_view takes_keys_by{};
   // Why C_InitToken would leave it wiped and of no use, for some only once its first SO PIN was
   // changed; and what makes it new again.
   std::string_view spoilt_by_init{};
@@ -75,8 +79,10 @@ struct TokenQuirks {
 };
 const TokenQuirks& token_quirks(const pkcs11::TokenInfo& token);
 
-// The command by which a user PIN is set anew: the token's own, or the security officer's.
+// The command by which a locked user PIN is opened again: the token's own, or the security
+// officer's; and a hint with it.
 std::string unblock_command(const pkcs11::TokenInfo& token);
+std::string unblock_hint(const pkcs11::TokenInfo& token);
 
 // True where something may be on the token that this process cannot see, after `error` from a call
 // that makes objects and of which nothing was found to be removed.

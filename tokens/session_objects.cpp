@@ -35,7 +35,20 @@ SessionObjects::~SessionObjects() { destroy_all(); }
 
 CK_OBJECT_HANDLE SessionObjects::keep(CK_OBJECT_HANDLE handle) {
   made_.push_back(handle);
-  if (is_token_object(token_, handle) != true) return handle;
+  check(handle);
+  return handle;
+}
+
+// Both are known before either is looked at: a token that keeps one keeps the other too.
+pkcs11::KeyPair SessionObjects::keep(pkcs11::KeyPair pair) {
+  made_.insert(made_.end(), {pair.public_key, pair.private_key});
+  check(pair.public_key);
+  check(pair.private_key);
+  return pair;
+}
+
+void SessionObjects::check(CK_OBJECT_HANDLE handle) {
+  if (is_token_object(token_, handle) != true) return;
   destroy_all();
   throw Error(Kind::unsupported, "the token makes lasting objects where session objects are asked");
 }

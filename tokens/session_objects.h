@@ -19,6 +19,7 @@ class SessionObjects {
   // The same handle; the object goes when this does. What turns out to be a token object, though a
   // session object was asked for, is destroyed at once: throws unsupported.
   CK_OBJECT_HANDLE keep(CK_OBJECT_HANDLE handle);
+  pkcs11::KeyPair keep(pkcs11::KeyPair pair);
   // Destroys all now and looks that the token has what it had. Throws token_failed with the number
   // of objects that came or went.
   void finish();
@@ -26,6 +27,7 @@ class SessionObjects {
   std::size_t count_before() const { return before_.size(); }
 
  private:
+  void check(CK_OBJECT_HANDLE handle);
   void destroy_all() noexcept;
 
   const OpenToken& token_;

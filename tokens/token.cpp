@@ -41,7 +41,7 @@ bool is_usable(const TokenInfo& token) {
 }
 
 [[noreturn]] void fail_to_choose(const TokenChoice& choice, const std::vector<Found>& hits,
-                                 const std::vector<Found>& present) {
+                                 const std::vector<Found>& present, bool any_token) {
   std::vector<std::string> uris;
   for (const Found& token : hits.empty() ? present : hits) uris.push_back(token_uri(token.info));
   const std::string what =
@@ -51,6 +51,12 @@ bool is_usable(const TokenInfo& token) {
                                              choice.text.empty() ? " and none was chosen" : ""))
         .hint("choose one with --token LABEL, --token serial:… or one of these URIs")
         .candidates(std::move(uris));
+  }
+  if (!any_token) {
+    throw Error(Kind::not_found, what + ": the module shows no token at all")
+        .hint(
+            "is the card in its reader, and does the module's server or daemon run? see: hsmith "
+            "doctor");
   }
   throw Error(Kind::not_found, fmt::format("{}: {}", what,
                                            present.empty() ? "the module has no initialised token"
@@ -68,7 +74,8 @@ Found find_token(const Module& module, const TokenChoice& choice) {
   std::vector<Found> present;
   std::optional<Error> broken;
   const std::string doing = "look at the tokens of the module " + quoted(module.path());
-  for (const CK_SLOT_ID slot : while_doing(doing, [&] { return module.slots(CK_TRUE); })) {
+  const auto slots = while_doing(doing, [&] { return module.slots(CK_TRUE); });
+  for (const CK_SLOT_ID slot : slots) {
     try {
       const TokenInfo info = module.token_info(slot);
       if (info.has(CKF_TOKEN_INITIALIZED)) present.push_back({slot, info});
@@ -80,7 +87,7 @@ Found find_token(const Module& module, const TokenChoice& choice) {
   }
   if (hits.size() == 1) return hits.front();
   if (hits.empty() && broken) throw broken->during(doing);
-  fail_to_choose(choice, hits, present);
+  fail_to_choose(choice, hits, present, !slots.empty());
 }
 
 void warn_of_slot_number(const Reach& reach) {
@@ -92,7 +99,7 @@ void warn_of_slot_number(const Reach& reach) {
 // How a locked PIN is opened again.
 std::string unblocking(const TokenInfo& token, Login login) {
   const bool own_way = !token_quirks(token).unblocks_pin.empty();
-  if (own_way) return "a new one is set with: " + unblock_command(token);
+  if (own_way) return unblock_hint(token);
   if (login == Login::so)
     return "no PIN opens the token any more; only the vendor's reset, which wipes it";
   return "the security officer can set a new one with: " + unblock_command(token);

@@ -127,7 +127,11 @@ class TokenKey : public ossl::RemoteKey {
     }
   }
 
+  // Of a digest that is longer than the order only the first bits count (FIPS 186-4, 6.4). Tokens
+  // leave the others out; ykcs11 2.2 fails.
   Bytes ecdsa_signature(ByteView input) const {
+    const auto order = static_cast<std::size_t>(EVP_PKEY_get_bits(public_half_.get()));
+    if (order % 8 == 0 && input.size() > order / 8) input = input.first(order / 8);
     const Bytes raw = token_signature({CKM_ECDSA, {}}, input);
     try {
       return ossl::ecdsa_der_from_raw(public_half_.get(), raw);

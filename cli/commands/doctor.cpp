@@ -32,8 +32,7 @@ Check check_token(const pkcs11::TokenInfo& token) {
     return {"slot", State::ok, "holds a token that is not initialised", ""};
   const std::string state = token_state(token);
   if (token.has(CKF_USER_PIN_LOCKED))
-    return {name, State::problem, state,
-            "a new one is set with: " + tokens::unblock_command(token)};
+    return {name, State::problem, state, tokens::unblock_hint(token)};
   const bool pin_missing = token.has(CKF_LOGIN_REQUIRED) && !token.has(CKF_USER_PIN_INITIALIZED);
   if (pin_missing)
     return {name, State::problem, state,
@@ -85,7 +84,9 @@ void check_modules(Context& context, std::vector<Check>& checks) {
 // Objects that a module did not finish writing, as far as they are seen without a login. Which
 // token is meant, and whether it answers, is told by check_modules.
 void check_objects(Context& context, std::vector<Check>& checks) {
+  bool is_chosen = false;
   try {
+    is_chosen = !reach(context).token.text.empty();
     const tokens::OpenToken token =
         tokens::open_token(reach(context), pkcs11::Access::read_only, tokens::Login::none,
                            pin_options(context, tokens::PinRole::user));
@@ -99,7 +100,11 @@ void check_objects(Context& context, std::vector<Check>& checks) {
              broken),
          "hsmith key list shows them; the module's own tool removes them"});
   } catch (const Error& error) {
-    context.tell(error.what());
+    if (is_chosen && error.kind() == Kind::not_found) {
+      checks.push_back({"token", State::problem, error.what(), error.hint()});
+    } else {
+      context.tell(error.what());
+    }
   }
 }
 

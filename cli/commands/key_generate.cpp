@@ -187,7 +187,9 @@ Outcome run(const Options& options, Context& context) {
   if (!options.replace.empty()) {
     old = replaced_objects(token, spec, context);
   } else {
-    tokens::check_free(token, spec.label, spec.id);
+    tokens::check_free(
+        token, spec.label, spec.id,
+        "; to destroy it and make the new key in its place: --replace " + hex(spec.id));
   }
   warn_of_ed25519(spec, context);
   if (for_backup) {

@@ -13,6 +13,7 @@
 #include "src/recovery/private_key.h"
 #include "src/x509/certificate.h"
 #include "src/x509/input.h"
+#include "tokens/import.h"
 
 namespace hsmith::cli {
 namespace {
@@ -81,6 +82,7 @@ Outcome run(const Options& options, Context& context) {
   const tokens::Reach way = reach(context);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_write, way);
   const auto lock = tokens::lock_token(way, token.info);
+  tokens::check_takes_keys(token);
   tokens::check_free(token, spec.label, spec.id);
   if (context.options.plan) {
     std::vector<Change> changes{

@@ -12,6 +12,7 @@
 #include "src/cms/sign.h"
 #include "src/x509/renewal.h"
 #include "tokens/certificates.h"
+#include "tokens/quirks.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -91,6 +92,13 @@ x509::MadeRequest request_by(const tokens::OpenToken& token, const tokens::Key& 
 
 Outcome with_new_key(const Options& options, Context& context, const tokens::Reach& way,
                      const tokens::OpenToken& token, const tokens::Key& key, X509* certificate) {
+  if (tokens::token_quirks(token.info).fixed_labels) {
+    throw Error(Kind::unsupported,
+                fmt::format("renew {} --new-key: the token names its keys itself, so that none is "
+                            "another's successor",
+                            key.uri))
+        .hint("take --same-key; or make another key in another place, and change over by hand");
+  }
   const tokens::KeySpec spec = successor_of(key, options);
   try {
     tokens::check_free(token, spec.label, {});

@@ -53,14 +53,20 @@ Outcome run(const std::string& goal, Context& context) {
   // A cycle does when the session keys and at least one way through it do.
   const bool done = works(rows.front()) && std::any_of(rows.begin() + 1, rows.end(), works);
   Outcome outcome;
-  outcome.exit = done || goal.empty() ? 0 : 3;
   outcome.data = {{"rows", rows}};
-  if (!goal.empty()) outcome.data["for"] = goal;
-  if (!goal.empty()) outcome.data["works"] = done;
   outcome.text = text_of(rows);
-  if (!goal.empty())
-    outcome.text += done ? fmt::format("\nthis token does for {}\n", goal)
-                         : fmt::format("\nNO: this token does not do for {}\n", goal);
+  if (goal.empty()) return outcome;
+  outcome.data["for"] = goal;
+  if (rows.size() == 1 && !works(rows.front())) {
+    outcome.exit = info(Kind::unsupported).exit_status;
+    outcome.text += fmt::format(
+        "\nNOT KNOWN: nothing can be tried for {} without leaving keys on this token\n", goal);
+    return outcome;
+  }
+  outcome.exit = done ? 0 : 3;
+  outcome.data["works"] = done;
+  outcome.text += done ? fmt::format("\nthis token does for {}\n", goal)
+                       : fmt::format("\nNO: this token does not do for {}\n", goal);
   return outcome;
 }
 

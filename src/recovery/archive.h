@@ -56,7 +56,7 @@ struct Archive {
   std::int64_t settings_seal = 0;  // the newest seal that has settings
   std::int64_t last_seal = 0;
   std::int64_t last_key = 0;  // the highest number that a key ever got, as the last seal says
-  std::string last_hash;  // SHA-256 of the last seal's content, hex
+  std::string last_hash;      // SHA-256 of the last seal's content, hex
 };
 
 // Verifies the newest seal and the newest settings. Throws malformed, mismatch when a signature is
