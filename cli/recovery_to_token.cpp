@@ -60,9 +60,11 @@ const tokens::Key& choose(std::vector<const tokens::Key*> there, const TargetTok
     return (uri.object && key->label != label) || (uri.id && key->id != *uri.id);
   });
   if (there.size() == 1) return *there.front();
-  throw Error(Kind::ambiguous, fmt::format("put the recovered key on the token: it is there {} "
-                                           "times, and {} of them are what --to-token names",
-                                           uris.size(), there.size()))
+  const std::string what = fmt::format(
+      "put the recovered key on the token: it is there {} times, and {} of them are what "
+      "--to-token names",
+      uris.size(), there.size());
+  throw Error(Kind::ambiguous, what)
       .hint("name one of them in --to-token with object= or id=")
       .candidates(std::move(uris));
 }
