@@ -101,10 +101,14 @@ void refuse_rollback(const Context& context, recovery::Archive& archive) {
   const auto row = number > 0 ? archive.store->seal(number) : std::nullopt;
   if (row && hex(recovery::sha256_of(row->content)) == hash) return;
   throw Error(Kind::refused,
-              fmt::format("open the archive {}: it lacks seal {}, which was there before: an older "
-                          "copy was put in its place",
-                          quoted(archive.store->name()), number))
-      .hint("restore the newest backup with: hsmith archive restore FILE");
+              fmt::format("open the archive {}: it {}, which was there before: an older copy is in "
+                          "its place",
+                          quoted(archive.store->name()),
+                          row ? fmt::format("has another seal than the number {}", number)
+                              : fmt::format("lacks seal {}", number)))
+      .hint(fmt::format("ask who keeps the archive. Where it was restored on purpose, or this is a "
+                        "backup, move {} away; else the newest backup is to be restored",
+                        quoted(file.string())));
 }
 
 ossl::Certificate pinned_seal_certificate(const Context& context) {

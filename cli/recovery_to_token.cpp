@@ -101,11 +101,12 @@ void check_free(const Context& context, const tokens::OpenToken& token,
   try {
     tokens::check_free(token, spec.label, spec.id);
   } catch (const Error& error) {
+    if (error.kind() != Kind::exists) throw;
     const auto unfinished = journal::unfinished(context.environment.state_folder);
     const bool is_left = std::any_of(unfinished.begin(), unfinished.end(), [&](const auto& entry) {
       return entry.intent.token_serial == token.info.serial && fact(entry, "label") == spec.label;
     });
-    if (error.kind() != Kind::exists || !is_left) throw;
+    if (!is_left) throw;
     throw Error(Kind::exists, fmt::format("{} by what an interrupted run left", error.what()))
         .hint(
             "take that away, with that token's PIN, and run this again: hsmith doctor --repair "

@@ -88,6 +88,14 @@ void check_file_options(const Options& options, const RunFiles& files) {
   check_output(options.output, files.replace(options.output));
 }
 
+// Several keys cannot have one id.
+void check_target(const Options& options) {
+  if (!options.to_token || options.files.size() < 2) return;
+  if (tokens::parse_selector(*options.to_token).uri.id)
+    throw Error(Kind::usage, "recover --to-token: the URI has an id, and there are several blobs")
+        .hint("leave id= away: each key gets the identifier of its public key");
+}
+
 void check_options(const Options& options, const RunFiles& files) {
   if (options.recipient) parse_recipient(*options.recipient);
   if (!options.receipt.empty()) {
@@ -301,6 +309,7 @@ Outcome run(const Options& options, Context& context) {
   Run run{options, context, files, {into_one_file(options) && !options.show, {}}};
   std::vector<BlobFile> read = read_blobs(options.files, run.failures);
   if (options.show) return with_failures(show_blobs(read), run);
+  check_target(options);
   check_options(options, files);
   const auto inputs = inputs_of(run, std::move(read));
   Outcome outcome;

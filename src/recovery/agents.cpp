@@ -39,12 +39,34 @@ bool is_signed_by_any(X509_CRL* crl, const Trust& trust) {
          std::any_of(trust.untrusted.begin(), trust.untrusted.end(), signs);
 }
 
+// The key that signed a list, as the list names it; empty where it does not.
+Bytes key_named_by(const X509_CRL* crl) {
+  const int at = X509_CRL_get_ext_by_NID(crl, NID_authority_key_identifier, -1);
+  if (at < 0) return {};
+  const ASN1_OCTET_STRING* value = X509_EXTENSION_get_data(X509_CRL_get_ext(crl, at));
+  const unsigned char* start = ASN1_STRING_get0_data(value);
+  return {start, start + ASN1_STRING_length(value)};
+}
+
+}  // namespace
+
+bool has_newer_list(X509_CRL* crl, const Trust& trust) {
+  const std::time_t date = x509::crl_facts(crl).this_update;
+  return std::any_of(trust.crls.begin(), trust.crls.end(), [&](const auto& other) {
+    return X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_CRL_get_issuer(other.get())) == 0 &&
+           key_named_by(crl) == key_named_by(other.get()) &&
+           x509::crl_facts(other.get()).this_update > date && is_signed_by_any(other.get(), trust);
+  });
+}
+
+namespace {
+
 // When and why any list of its issuer revokes a certificate; "" when none does. An issuer that
 // renewed its key has a list for each, a path is checked with one of them, and that may be an old
 // one. A hold counts in a list that is not out of date, until a newer one takes it off
 // (RFC 5280, 5.3.1).
 std::string revoked_by_any(X509* certificate, const Trust& trust, std::time_t now) {
-  std::map<std::time_t, std::string> on_hold;  // by the date of the list; "" where it was taken off
+  std::string on_hold;
   for (const auto& crl : trust.crls) {
     X509_REVOKED* entry = nullptr;
     if (X509_CRL_get0_by_cert(crl.get(), &entry, certificate) == 0) continue;
@@ -52,10 +74,11 @@ std::string revoked_by_any(X509* certificate, const Trust& trust, std::time_t no
     const auto facts = x509::crl_facts(crl.get());
     const auto revoked = x509::revocation_in(crl.get(), certificate);
     if (revoked && revoked->find("certificateHold") == std::string::npos) return *revoked;
-    if (!revoked || (facts.next_update && *facts.next_update > now))
-      on_hold[facts.this_update] = revoked.value_or("");
+    if (revoked && facts.next_update && *facts.next_update > now &&
+        !has_newer_list(crl.get(), trust))
+      on_hold = *revoked;
   }
-  return on_hold.empty() ? "" : on_hold.rbegin()->second;
+  return on_hold;
 }
 
 }  // namespace

@@ -33,6 +33,9 @@ struct AgentState {
 // not RSA of 2048 bits or more. "" when one may.
 std::string unsuitable_because(X509* certificate, const std::string& purpose);
 
+// Whether a list that an anchor signed replaces this one: later, of the same issuer and its key.
+bool has_newer_list(X509_CRL* crl, const Trust& trust);
+
 // Purpose 1.3.6.1.4.1.311.21.6, key usage, an RSA key of 2048 bits or more, the path to an anchor,
 // validity, a current CRL of each issuer on it, and no CRL of its issuer that revokes it.
 AgentState agent_state(X509* certificate, const Trust& trust, std::time_t now);

@@ -154,7 +154,7 @@ void commit_change(Archive& archive, StoreChange& change, ArchiveChange what,
                    const std::shared_ptr<ossl::RemoteKey>& seal_key, std::time_t now) {
   catch_up(archive);
   const std::int64_t number = archive.last_seal + 1;
-  // A key that is lost keeps its number: it may come back.
+  // A key that is lost keeps its number: that it is lost would not be seen.
   give_numbers(what.keys, std::max(change.next_key(), archive.last_key + 1));
   for (auto* rows : {&what.keys, &what.restored}) {
     for (KeyRow& key : *rows) key.time = now;

@@ -12,7 +12,11 @@ namespace {
 
 // What the seals, one after the other, say that must be there.
 struct Expected {
-  std::map<std::int64_t, std::pair<std::int64_t, std::string>> keys;  // seal and fingerprint
+  struct Key {
+    std::int64_t seal = 0;
+    SealedKey sealed;
+  };
+  std::map<std::int64_t, Key> keys;
   std::set<Bytes> objects;
 };
 
@@ -30,7 +34,7 @@ void read_seal_row(Archive& archive, const SealRow& row, const std::string& prev
     // No key gets a number that another one had: it would cover that the first was taken away.
     if (sealed.is_new && expected.keys.contains(id))
       problems.push_back(fmt::format("key {}: another one was sealed under this number", id));
-    expected.keys[id] = {row.number, sealed.fingerprint};
+    expected.keys[id] = {row.number, sealed};
   }
   if (seal.settings) note_objects(expected, *seal.settings);
   if (seal.previous != previous) {
@@ -64,11 +68,32 @@ Expected read_seals(Archive& archive, std::vector<std::string>& problems) {
   return expected;
 }
 
+bool is_sealed(const Expected& expected, const KeyRow& key) {
+  const auto known = expected.keys.find(key.id);
+  return known != expected.keys.end() && known->second.seal == key.seal &&
+         known->second.sealed.fingerprint == fingerprint(key);
+}
+
+// A key whose row is gone is lost, unless it was archived anew under another number.
+void find_lost(Archive& archive, const Expected& expected, const std::set<std::int64_t>& seen,
+               std::vector<std::string>& problems) {
+  std::map<std::int64_t, Bytes> gone;
+  for (const auto& [id, known] : expected.keys) {
+    if (!seen.contains(id)) gone.emplace(id, known.sealed.certificate);
+  }
+  if (gone.empty()) return;
+  archive.store->each_key([&](const KeyRow& key) {
+    if (!is_sealed(expected, key)) return;
+    std::erase_if(gone, [&](const auto& one) { return equal(one.second, key.certificate); });
+  });
+  for (const auto& [id, certificate] : gone)
+    problems.push_back(fmt::format("key {} is missing", id));
+}
+
 std::string problem_of(Archive& archive, const Expected& expected, const KeyRow& key,
                        std::vector<Term> terms) {
-  const auto sealed = expected.keys.find(key.id);
-  if (sealed == expected.keys.end()) return "no seal knows it";
-  if (sealed->second != std::pair{key.seal, fingerprint(key)}) return "it is not what was sealed";
+  if (!expected.keys.contains(key.id)) return "no seal knows it";
+  if (!is_sealed(expected, key)) return "it is not what was sealed";
   const auto certificate = archive.store->object(key.certificate);
   if (!certificate) return "its certificate is missing";
   const auto parsed = x509::certificate_from_der(*certificate, "its certificate");
@@ -109,9 +134,7 @@ std::vector<std::string> verify_archive(Archive& archive, ArchiveCounts& counts)
       problems.push_back(fmt::format("key {}: {}", key.id, error.what()));
     }
   });
-  for (const auto& [id, sealed] : expected.keys) {
-    if (!seen.contains(id)) problems.push_back(fmt::format("key {} is missing", id));
-  }
+  find_lost(archive, expected, seen, problems);
   archive.store->each_object([&](ByteView sha256, ByteView der) {
     ++counts.objects;
     if (expected.objects.erase(to_bytes(sha256)) == 0)

@@ -162,8 +162,6 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
   const Selection selection = archive.settings.selection;
   const auto change = archive.store->change();
   ArchiveChange what;
-  // No row is ever taken away.
-  const bool lost_some = archive.store->count_keys() < archive.last_key;
   std::optional<std::map<Bytes, std::int64_t>> numbers;
   std::set<std::size_t> already;
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -186,7 +184,7 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
       continue;
     }
     what.terms.emplace(row.certificate, terms_of(candidate.certificate.get()));
-    if (!numbers && (there.damaged || lost_some)) numbers = sealed_numbers(archive);
+    if (!numbers && there.damaged) numbers = sealed_numbers(archive);
     const bool is_known = numbers && numbers->contains(row.certificate);
     if (is_known) row.id = numbers->at(row.certificate);
     (is_known ? what.restored : what.keys).push_back(std::move(row));
