@@ -8,6 +8,7 @@
 #include "cli/changes.h"
 #include "cli/pending.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 #include "tokens/certificates.h"
@@ -278,7 +279,14 @@ Repaired repair_request(const OpenToken& token, const journal::Entry& entry) {
   const Inventory inventory = tokens::take_inventory(token);
   for (const Key& key : inventory.private_keys) {
     if (key.id != id || key.label != fact(entry, "label")) continue;
-    if (public_key_fact(inventory, key) != fact(entry, "public_key")) continue;
+    const std::string now = public_key_fact(inventory, key);
+    const std::string then = fact(entry, "public_key");
+    if (now.empty() || then.empty()) {
+      return {false, fmt::format("whether {} is the key that was made able to sign is not known; "
+                                 "look whether it may sign: hsmith key show {}",
+                                 key.uri, shell_word(key.uri))};
+    }
+    if (now != then) continue;
     if (may_not_sign(entry)) tokens::forbid_signing(token, key);
     return {true, fmt::format("{} is as it was; if its request was not written: hsmith request "
                               "new {}",
@@ -304,7 +312,10 @@ Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
     return {true, "nothing is half done: a key without its public half is one object"};
   for (const Key& key : inventory.private_keys) {
     if (key.id != id || (key.label != from && key.label != to)) continue;
-    if (public_key_fact(inventory, key) != fact(entry, "public_key")) continue;
+    const std::string its = public_key_fact(inventory, key);
+    if (its.empty())
+      return in_doubt({key.uri}, entry);  // its public half has the new label already
+    if (its != fact(entry, "public_key")) continue;
     const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
     if (has_another(token, objects, to))
       return {false, fmt::format("another object has the label {} by now: give one of the two "

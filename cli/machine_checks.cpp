@@ -173,7 +173,10 @@ std::vector<Check> check_module_file(const std::filesystem::path& module) {
 
 void refuse_unsafe_state(const Context& context) {
   const auto& folder = context.environment.state_folder;
-  if (std::filesystem::exists(folder))
+  const auto mode = mode_of(folder);
+  // In a folder such as /tmp others replace nothing of ours. Its group is the owner's choice: that
+  // of a umask of 002, or of a volume that a cluster mounts.
+  if (mode && (*mode & S_IWOTH) != 0 && (*mode & S_ISVTX) == 0)
     refuse_writable_by_others(folder.string(), "the state folder");
 }
 

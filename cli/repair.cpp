@@ -151,9 +151,11 @@ std::optional<Repaired> is_for_another_token(const journal::Intent& intent,
 Repaired repair_on_token(const journal::Entry& entry, Context& context) {
   tokens::Reach way = reach(context);
   if (const auto stop = is_for_another_token(entry.intent, way.token)) return *stop;
-  const auto slot = way.token.slot;
+  const tokens::TokenChoice named = way.token;
   way.token = tokens::parse_token_choice("serial:" + entry.intent.token_serial);
-  way.token.slot = slot;
+  way.token.model = named.model;
+  way.token.manufacturer = named.manufacturer;
+  way.token.slot = named.slot;
   // NSS gives all its tokens one serial number. A label that is not UTF-8 is not in the journal.
   if (entry.intent.token_label.find("\uFFFD") == std::string::npos)
     way.token.label = entry.intent.token_label;

@@ -130,10 +130,26 @@ std::string told_apart(const TokenCertificate& certificate) {
   return fmt::format("sha256:{} ({}, serial {})", sha256_of(certificate), certificate.uri, serial);
 }
 
+// What each of several can be named by: its URI, or where two have one, its fingerprint.
+struct Names {
+  std::vector<std::string> names;
+  bool are_uris = true;
+};
+Names names_of(const std::vector<TokenCertificate>& hits) {
+  Names result;
+  for (const TokenCertificate& hit : hits) result.names.push_back(hit.uri);
+  const std::set<std::string> different(result.names.begin(), result.names.end());
+  result.are_uris = different.size() == hits.size();
+  if (result.are_uris) return result;
+  result.names.clear();
+  for (const TokenCertificate& hit : hits) result.names.push_back(told_apart(hit));
+  return result;
+}
+
 // By label and id, or by the beginning of the certificate's SHA-256.
 std::vector<TokenCertificate> certificates_named(const OpenToken& token, const Selector& selector) {
   std::vector<TokenCertificate> hits;
-  if (!selector.text.starts_with(kFingerprint)) {
+  if (!lower(selector.text).starts_with(kFingerprint)) {
     pkcs11::Template wanted;
     wanted.set_number(CKA_CLASS, CKO_CERTIFICATE);
     if (selector.label) wanted.set_text(CKA_LABEL, *selector.label);
@@ -142,8 +158,10 @@ std::vector<TokenCertificate> certificates_named(const OpenToken& token, const S
       hits.push_back(read_certificate(token, handle));
     return hits;
   }
-  const std::string digits = lower(std::string_view(selector.text).substr(kFingerprint.size()));
-  if (digits.size() < kFewestDigits) {
+  std::string digits = lower(std::string_view(selector.text).substr(kFingerprint.size()));
+  std::erase(digits, ':');
+  const bool is_hex = digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!is_hex || digits.size() < kFewestDigits) {
     throw Error(Kind::usage,
                 fmt::format("find the certificate {}: a fingerprint is written with {} hex digits "
                             "or more",
@@ -197,18 +215,16 @@ TokenCertificate certificate_in_service(const Inventory& inventory, const Key& k
         .hint("install it: hsmith cert install FILE");
   }
   if (hits.size() == 1) return hits.front();
-  std::vector<std::string> uris;
   std::vector<TokenCertificate> named;
   for (const TokenCertificate& hit : hits) {
-    uris.push_back(hit.uri);
     if (hit.label == key.label) named.push_back(hit);
   }
   if (named.size() == 1) return named.front();
   throw Error(Kind::ambiguous,
               fmt::format("find the certificate of {}: the token has {} for this key", key.uri,
                           hits.size()))
-      .hint("delete the ones that are no longer wanted: hsmith cert delete URI")
-      .candidates(std::move(uris));
+      .hint("delete the ones that are no longer wanted: hsmith cert delete NAME")
+      .candidates(names_of(hits).names);
 }
 
 bool is_placeholder(const OpenToken& token, const TokenCertificate& certificate) {
@@ -259,18 +275,13 @@ TokenCertificate find_one_certificate(const OpenToken& token, const Selector& se
         .hint("see the certificates with: hsmith cert list")
         .candidates(std::move(uris));
   }
-  for (const TokenCertificate& hit : hits) uris.push_back(hit.uri);
-  const bool uris_tell = std::set<std::string>(uris.begin(), uris.end()).size() == uris.size();
-  if (!uris_tell) {
-    uris.clear();
-    for (const TokenCertificate& hit : hits) uris.push_back(told_apart(hit));
-  }
+  Names several = names_of(hits);
   throw Error(Kind::ambiguous,
               fmt::format("find the certificate {} on the token {}: {} match",
                           quoted(selector.text), quoted(token.info.label), hits.size()))
-      .hint(uris_tell ? "name one of them by its label or its URI"
-                      : "name one of them by its fingerprint: sha256:HEX")
-      .candidates(std::move(uris));
+      .hint(several.are_uris ? "name one of them by its label or its URI"
+                             : "name one of them by its fingerprint: sha256:HEX")
+      .candidates(std::move(several.names));
 }
 
 void destroy(const OpenToken& token, const TokenCertificate& certificate) {

@@ -88,7 +88,7 @@ bool is_earlier(const std::string& label, const std::string& of) {
                      [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
-void find_misfits(Links& links, const std::vector<Shown>& shown) {
+void find_misfits(Links& links, const std::vector<Shown>& shown, bool has_rivals) {
   std::string label = links.key.label;
   for (const Shown& one : shown) {
     if (label.empty() && is_half(links.public_half, one.half)) label = one.label();
@@ -100,7 +100,8 @@ void find_misfits(Links& links, const std::vector<Shown>& shown) {
   }
   for (const Shown& one : shown) {
     if (!is_half(links.public_half, one.half)) continue;
-    const std::string wanted = is_earlier(one.label(), label) ? one.label() : label;
+    const bool is_rival = has_rivals && one.certificate && !one.label().empty();
+    const std::string wanted = is_rival || is_earlier(one.label(), label) ? one.label() : label;
     const Bytes& its_id = one.public_key ? one.public_key->id : one.certificate->id;
     if (its_id == id && one.label() == wanted) continue;
     if (one.public_key) {
@@ -153,16 +154,19 @@ void find_copies(const Inventory& inventory, const std::vector<Shown>& shown, Li
   }
 }
 
-// Certificates of one key that would all have its label: none of them can be named.
-void find_rivals(const Links& links, const std::vector<Shown>& shown, LinkSurvey& survey) {
-  Stray rivals{"certificates of one key with its label", {}};
+// Several certificates of one key, but for those before its renewals. True when there are: their
+// labels, which tell them apart, stay.
+bool find_rivals(const Links& links, const std::vector<Shown>& shown, LinkSurvey& survey) {
+  Stray rivals{"several certificates of one key", {}};
   std::set<Bytes> contents;
   for (const Shown& one : shown) {
     if (!one.certificate || !is_half(links.public_half, one.half)) continue;
     if (is_earlier(one.label(), links.key.label)) continue;
     if (contents.insert(one.certificate->der).second) rivals.uris.push_back(one.uri());
   }
-  if (rivals.uris.size() > 1) survey.duplicates.push_back(std::move(rivals));
+  const bool are_several = rivals.uris.size() > 1;
+  if (are_several) survey.duplicates.push_back(std::move(rivals));
+  return are_several;
 }
 
 // `keys` are those whose public half is known.
@@ -237,8 +241,7 @@ LinkSurvey survey_links(const OpenToken& token, const Inventory& inventory) {
   // Where the token gives labels and ids itself, nobody can give them others.
   if (token_quirks(token.info).fixed_labels) return survey;
   for (Links& links : survey.keys) {
-    find_rivals(links, shown, survey);
-    find_misfits(links, shown);
+    find_misfits(links, shown, find_rivals(links, shown, survey));
   }
   return survey;
 }

@@ -8,6 +8,7 @@
 #include <set>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include "cli/bulk_signing.h"
 #include "cli/changes.h"
@@ -74,7 +75,7 @@ bool is_standard_input(const std::string& file) {
 }
 
 // What gives its content once is asked for it once.
-void check_input(const std::string& file, const Options& options) {
+void check_input(const std::string& file, const Options& options, bool& standard_input_taken) {
   if (!is_stream(file)) return;
   if (options.how.resume) {
     throw Error(Kind::usage, fmt::format("sign {}: --resume reads a file twice, and this can be "
@@ -82,10 +83,15 @@ void check_input(const std::string& file, const Options& options) {
                                          quoted(file)))
         .hint("put its content into a file, or leave --resume out");
   }
-  if (options.list == "-" && is_standard_input(file)) {
+  if (!is_standard_input(file)) return;
+  if (!options.list.empty() && is_stream(options.list) && is_standard_input(options.list)) {
     throw Error(Kind::usage,
                 fmt::format("sign {}: standard input is the list of files", quoted(file)));
   }
+  if (std::exchange(standard_input_taken, true))
+    throw Error(Kind::usage,
+                fmt::format("sign {}: standard input is named twice, and can be read only once",
+                            quoted(file)));
 }
 
 // The files that may be replaced by a signature, were it to go there.
@@ -119,8 +125,9 @@ std::vector<SigningTask> tasks_of(const Options& options, const Context& context
   std::vector<SigningTask> tasks;
   std::set<std::filesystem::path> outputs;
   const std::set<FileIdentity> inputs = replaceable(files, context);
+  bool standard_input_taken = false;
   for (const std::string& file : files) {
-    check_input(file, options);
+    check_input(file, options, standard_input_taken);
     const std::string output = output_of(options, file);
     const std::optional<FileIdentity> there = identity_of(output);
     if (there && there == identity_of(file))

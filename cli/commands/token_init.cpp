@@ -163,12 +163,13 @@ pkcs11::TokenInfo initialise(const std::shared_ptr<pkcs11::Module>& module, cons
   try {
     module->init_token(target.slot, pins.so.reveal(), options.label);
   } catch (const Error& error) {
-    std::string hint = error.hint();
+    std::string not_noted;
     if (error.kind() == Kind::pin_incorrect && !tokens::is_interactive(pins.so_source))
-      hint = tokens::note_failed_pin(way.state_folder, target.info.serial, PinRole::so);
-    if (!may_be_initialised(*module, target, options, error)) throw error.during(doing).hint(hint);
+      not_noted = tokens::note_failed_pin(way.state_folder, target.info.serial, PinRole::so);
+    if (!may_be_initialised(*module, target, options, error))
+      throw error.during(doing).hint(not_noted.empty() ? error.hint() : not_noted);
     throw error.during(doing + ": it is not known whether it is made")
-        .hint("see it with: hsmith token list")
+        .hint("see it with: hsmith token list" + (not_noted.empty() ? "" : "; " + not_noted))
         .unfinished();
   }
   try {

@@ -195,7 +195,16 @@ void set_user(const Options& options, const Program& program, UsedKey& key) {
   key.user = options.user;
   if (!key.user && geteuid() == 0) key.user = is_apache ? "www-data" : "root";
   if (!key.user) return;
-  const tokens::Account account = tokens::find_account(*key.user);
+  const tokens::Account account = [&] {
+    try {
+      return tokens::find_account(*key.user);
+    } catch (const Error&) {
+      if (options.user) throw;
+      throw Error(Kind::not_found, fmt::format("configure {}: this machine has no user {}",
+                                               options.program, *key.user))
+          .hint("name whom it serves as: --as-user USER");
+    }
+  }();
   if (is_apache && account.user == 0) {
     throw Error(Kind::unsupported,
                 fmt::format("configure apache for the user {}: it does not serve as root",

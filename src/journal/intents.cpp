@@ -12,6 +12,7 @@
 #include "src/base/error.h"
 #include "src/base/files.h"
 #include "src/base/json.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith::journal {
@@ -62,7 +63,8 @@ void refuse_others(const fs::path& path) {
   throw Error(Kind::unsafe_permissions,
               fmt::format("read {}: {}", quoted(path.string()),
                           is_mine ? "others may write to it" : "it belongs to another user"))
-      .hint(fmt::format("see who wrote into it, then: chmod go-w {}", path.string()));
+      .hint(is_mine ? "see who wrote into it, then: chmod go-w " + shell_word(path.string())
+                    : "run hsmith as its owner, or name another folder with --state");
 }
 
 // True when the entry is to be listed; a file that is no entry is listed as such.
