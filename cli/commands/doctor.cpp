@@ -101,7 +101,7 @@ void check_objects(Context& context, std::vector<Check>& checks) {
          "hsmith key list shows them; the module's own tool removes them"});
   } catch (const Error& error) {
     if (is_chosen && error.kind() == Kind::not_found) {
-      checks.push_back({"token", State::problem, error.what(), error.hint()});
+      checks.push_back({"token", State::warning, error.what(), error.hint()});
     } else {
       context.tell(error.what());
     }
