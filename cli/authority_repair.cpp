@@ -45,6 +45,7 @@ ossl::Certificate archived_certificate(const journal::Entry& entry, Context& con
         .hint("look at all of it with: hsmith archive verify");
   }
   if (!there.row) return nullptr;
+  remember_what_was_read(context, archive);  // which the interrupted run may not have done
   return recovery::checked_certificate(archive, there.row->certificate);
 }
 

@@ -61,9 +61,8 @@ void check_place(const OpenToken& token, const KeySpec& spec) {
   if (quirks.officer_makes_keys && token.login != Login::so) {
     throw Error(Kind::login_failed, doing + ": only its security officer makes keys")
         .hint(
-            "make it first: hsmith key generate NAME --type TYPE --id ID --login-as so; its name "
-            "is "
-            "id:ID then");
+            "make it first, its name is id:ID then: hsmith key generate NAME --type TYPE --id ID "
+            "--login-as so");
   }
   check_usable(token, spec, doing);
   if (!quirks.has_places()) return;

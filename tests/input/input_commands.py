@@ -160,7 +160,8 @@ COMMANDS = [
     Command("archive receipt {}", ("user.receipt",), same=any_answer, statuses=frozenset({3, 6, 7, 10})),
     Command("archive rekey wrap {} --to kra2.pem --officer-cert mail.pem -o made", ("out.rekey",), output="made", same=any_answer),
     Command("archive rekey wrap out.rekey --to {} --officer-cert mail.pem -o made", ("kra2.der",), "a certificate", CERTIFICATES, output="made"),
-    Command("archive rekey check {} --officer-cert mail.pem", ("back.rekey",), same=any_answer),
+    # 5: a changed agent, who is none of this token's.
+    Command("archive rekey check {} --officer-cert mail.pem", ("back.rekey",), same=any_answer, statuses=frozenset({3, 5, 6, 7, 10})),
     Command("archive rekey apply {}", ("back.rekey",), same=any_answer),
     Command("kra check {}", ("kra2.der",), "a certificate", CERTIFICATES, statuses=frozenset({3, 6, 7, 10})),
     Command("key import {} --label new --password-source file:pw", ("ca.p12", "key.der"), "a private key",
