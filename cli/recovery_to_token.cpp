@@ -82,6 +82,25 @@ void check_opens(const tokens::OpenToken& token, const tokens::Key& key, EVP_PKE
               fmt::format("put the recovered key on the token: {} does not work", key.uri));
 }
 
+// The private key of this name without a public half that an interrupted run left, if it is the one
+// that is recovered: shown by what it opens.
+std::vector<const tokens::Key*> left_alone(const tokens::OpenToken& token,
+                                           const tokens::Inventory& inventory,
+                                           const std::string& label, EVP_PKEY* half) {
+  std::vector<const tokens::Key*> found;
+  for (const tokens::Key& key : inventory.private_keys) {
+    if (key.label != label || key.public_key) continue;
+    tokens::Key opening = key;
+    opening.sign = false;
+    try {
+      if (tokens::holds_private_half(token, opening, half)) found.push_back(&key);
+    } catch (const Error& error) {  // that of another user's key of this name, say
+      if (error.kind() == Kind::token_removed) throw;
+    }
+  }
+  return found;
+}
+
 // The key that is on the token already: proved, and given its certificate.
 tokens::Key complete(Context& context, const tokens::OpenToken& token, const tokens::Key& key,
                      X509* user) {
@@ -118,8 +137,9 @@ tokens::Key put(Context& context, const tokens::OpenToken& token, const Opened& 
                 const TargetToken& target) {
   X509* user = opened.input->blob.user.get();
   const tokens::Inventory inventory = tokens::take_inventory(token);
-  const auto there = tokens::keys_with(inventory, x509::public_key_of(user));
   const std::string label = label_of(target, user);
+  auto there = tokens::keys_with(inventory, x509::public_key_of(user));
+  if (there.empty()) there = left_alone(token, inventory, label, x509::public_key_of(user));
   if (!there.empty()) return complete(context, token, choose(there, target, label), user);
   ImportedKey input;
   input.key = ossl::share(opened.key.get());
