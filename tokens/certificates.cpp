@@ -223,7 +223,7 @@ TokenCertificate certificate_in_service(const Inventory& inventory, const Key& k
   throw Error(Kind::ambiguous,
               fmt::format("find the certificate of {}: the token has {} for this key", key.uri,
                           hits.size()))
-      .hint("delete the ones that are no longer wanted: hsmith cert delete NAME")
+      .hint("delete the ones that are no longer wanted: hsmith cert delete NAME --token TOKEN")
       .candidates(names_of(hits).names);
 }
 
