@@ -22,7 +22,7 @@ std::vector<Check> check_machine(const Context& context);
 // Whether others than its owner, or anybody, could put another library in the place of this one.
 std::vector<Check> check_module_file(const std::filesystem::path& module);
 
-// Throws unsafe_permissions when others may write to the state folder: its journal decides what a
+// Throws unsafe_permissions when anybody may write to the state folder: its journal decides what a
 // repair does to keys.
 void refuse_unsafe_state(const Context& context);
 

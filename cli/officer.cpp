@@ -24,8 +24,18 @@ OfficerKey open_officer(Context& context, const std::string& name) {
   return officer;
 }
 
-void refuse_revoked(const std::string& doing, X509* officer, X509_CRL* list) {
-  const auto revoked = x509::revocation_in(list, officer);
+std::optional<std::string> revocation_of(X509* officer, const recovery::Trust& trust) {
+  for (const auto& crl : trust.crls) {
+    auto revoked = x509::revocation_in(crl.get(), officer);
+    if (!revoked) continue;
+    const bool on_hold = revoked->find("certificateHold") != std::string::npos;
+    if (!on_hold || !recovery::has_newer_list(crl.get(), trust)) return revoked;
+  }
+  return std::nullopt;
+}
+
+void refuse_revoked(const std::string& doing, X509* officer, const recovery::Trust& trust) {
+  const auto revoked = revocation_of(officer, trust);
   if (!revoked) return;
   throw Error(Kind::refused, fmt::format("{}: the certificate of the officer {} was revoked at {} "
                                          "(CRYPT_E_REVOKED 0x80092010)",
@@ -35,13 +45,7 @@ void refuse_revoked(const std::string& doing, X509* officer, X509_CRL* list) {
 
 const recovery::Officer& officer_of(const recovery::Archive& archive, const recovery::Trust& trust,
                                     X509* certificate) {
-  for (const auto& crl : trust.crls) {
-    const auto revoked = x509::revocation_in(crl.get(), certificate);
-    const bool on_hold = revoked && revoked->find("certificateHold") != std::string::npos;
-    if (on_hold && recovery::has_newer_list(crl.get(), trust))
-      continue;  // which has it too, or not
-    refuse_revoked("export a key", certificate, crl.get());
-  }
+  refuse_revoked("export a key", certificate, trust);
   const Bytes sha256 = recovery::sha256_of(x509::certificate_der(certificate));
   for (const auto& officer : archive.settings.officers) {
     if (equal(officer.certificate, sha256)) return officer;

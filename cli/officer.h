@@ -28,9 +28,11 @@ OfficerKey open_officer(Context& context, const std::string& name);
 // of the lists.
 const recovery::Officer& officer_of(const recovery::Archive& archive, const recovery::Trust& trust,
                                     X509* certificate);
-// Throws refused where a list revokes an officer's certificate, be the list out of date: what it
-// revoked stays so until a newer one says otherwise. `doing` is what was tried.
-void refuse_revoked(const std::string& doing, X509* officer, X509_CRL* list);
+// When and why a list revokes an officer's certificate, be the list out of date: what it revoked
+// stays so until a newer one takes a hold off.
+std::optional<std::string> revocation_of(X509* officer, const recovery::Trust& trust);
+// Throws refused for one that is revoked. `doing` is what was tried.
+void refuse_revoked(const std::string& doing, X509* officer, const recovery::Trust& trust);
 // Throws refused where the officer has the seal key, and the settings separate the roles.
 void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* seal);
 bool may_export(const recovery::Officer& officer, X509* user);

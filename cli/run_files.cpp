@@ -54,15 +54,6 @@ bool is_abandoned(const fs::path& file) {
 
 }  // namespace
 
-bool is_one_file(const std::string& path, const std::string& other) {
-  std::error_code failed;  // where a path cannot be followed, its text decides
-  const auto canonical = [&](const std::string& text) {
-    const fs::path found = fs::weakly_canonical(absolute(text), failed);
-    return failed ? fs::path(absolute(text)) : found;
-  };
-  return canonical(path) == canonical(other);
-}
-
 RunFiles::RunFiles(const Context& context)
     : context_(context),
       folder_(context.environment.state_folder / "unfinished"),

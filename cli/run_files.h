@@ -12,9 +12,6 @@
 
 namespace hsmith::cli {
 
-// Whether two paths name the same file, be it there or not.
-bool is_one_file(const std::string& path, const std::string& other);
-
 struct MadeFile {
   std::string path;
   Bytes content;

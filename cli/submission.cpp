@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "cli/other_keys.h"
-#include "cli/run_files.h"
 #include "src/base/error.h"
+#include "src/base/file_identity.h"
 #include "src/base/prepared_file.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
@@ -156,11 +156,8 @@ void check_submission_output(const SubmissionOutput& output, const Context& cont
         .hint("name a file with -o");
   if (output.response == "-") throw Error(Kind::usage, "archive submit --response -: name a file");
   if (output.p7b == "-") throw Error(Kind::usage, "archive submit --p7b -: name a file");
-  const auto same = [](const std::string& a, const std::string& b) {
-    return !a.empty() && !b.empty() && is_one_file(a, b);
-  };
-  if (same(output.response, output.certificate) || same(output.p7b, output.certificate) ||
-      same(output.p7b, output.response))
+  if (is_same_file(output.response, output.certificate) ||
+      is_same_file(output.p7b, output.certificate) || is_same_file(output.p7b, output.response))
     throw Error(Kind::usage, "archive submit: two of its files have the same name");
 }
 

@@ -58,10 +58,9 @@ recovery::ArchiveChange first_change(const Options& options, Context& context) {
   std::vector<ArchivedCrl> lists;
   for (const std::string& file : options.crls)
     lists = take_crls(file, anchors, std::move(lists), change, context);
-  for (const ArchivedCrl& list : lists) {
-    for (const auto& officer : officers)
-      refuse_revoked("make an archive", officer.get(), list.crl.get());
-  }
+  recovery::Trust trust;  // of each authority's key the newest list
+  for (ArchivedCrl& list : lists) trust.crls.push_back(std::move(list.crl));
+  for (const auto& officer : officers) refuse_revoked("make an archive", officer.get(), trust);
   return change;
 }
 

@@ -9,7 +9,6 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
-#include "src/x509/crl.h"
 
 namespace hsmith::cli {
 namespace {
@@ -59,8 +58,7 @@ Outcome add(const Options& options, Context& context) {
                                           x509::certificate_facts(certificate.get()).subject));
   refuse_agent(archive, certificate.get());
   refuse_two_roles(archive.settings, certificate.get(), archive.seal_certificate.get());
-  const recovery::Trust trust = trust_of(context, archive);
-  for (const auto& crl : trust.crls) refuse_revoked("add an officer", certificate.get(), crl.get());
+  refuse_revoked("add an officer", certificate.get(), trust_of(context, archive));
   change.settings->officers.push_back({sha256, options.subjects});
   if (context.options.plan) {
     return planned({{Change::Kind::change,
@@ -100,12 +98,9 @@ Outcome remove(const Options& options, Context& context) {
   return outcome;
 }
 
-// "revoked" by any list, as refuse_revoked() has it, "expired", "valid".
+// "revoked", as refuse_revoked() has it, "expired", "valid".
 std::string state_of(X509* officer, const recovery::Trust& trust) {
-  const bool is_revoked = std::any_of(trust.crls.begin(), trust.crls.end(), [&](const auto& crl) {
-    return x509::revocation_in(crl.get(), officer).has_value();
-  });
-  if (is_revoked) return "revoked";
+  if (revocation_of(officer, trust)) return "revoked";
   return x509::certificate_facts(officer).not_after < std::time(nullptr) ? "expired" : "valid";
 }
 

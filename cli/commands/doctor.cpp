@@ -81,8 +81,8 @@ void check_modules(Context& context, std::vector<Check>& checks) {
   }
 }
 
-// Objects that a module did not finish writing, as far as they are seen without a login. Which
-// token is meant, and whether it answers, is told by check_modules.
+// Objects that a module did not finish writing, as far as they are seen without a login. A
+// chosen token that is not there is told here, all else of tokens by check_modules.
 void check_objects(Context& context, std::vector<Check>& checks) {
   bool is_chosen = false;
   try {

@@ -115,7 +115,7 @@ bool is_key_type(const std::string& text) {
   const bool is_number = !rest.empty() && rest.find_first_not_of("0123456789") == std::string::npos;
   if (family == "rsa" || family == "dsa" || family == "rsa-pss") return text == family || is_number;
   if (family == "ec") return rest == "explicit" || OBJ_sn2nid(rest.c_str()) != NID_undef;
-  return text == "unknown";
+  return text == "unknown" || text == "ed448" || text == "x25519" || text == "x448";
 }
 
 // Throws usage for what no key can be: a slip of the keys is not "nothing there".

@@ -15,6 +15,7 @@
 #include "cli/run_files.h"
 #include "cli/serial_names.h"
 #include "src/base/error.h"
+#include "src/base/file_identity.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/recovery/pfx_check.h"
@@ -113,7 +114,7 @@ void check_outputs(const Options& options, const std::vector<BlobFile>& inputs,
                    const RunFiles& files) {
   if (options.to_token) return;
   for (const BlobFile& input : inputs) {
-    if (!options.receipt.empty() && is_one_file(options.receipt, input.output))
+    if (!options.receipt.empty() && is_same_file(options.receipt, input.output))
       throw Error(Kind::usage, "recover: two of its files have the same name");
   }
   if (into_one_file(options)) return;  // check_options() did

@@ -6,8 +6,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 
 #include "cli/bulk_signing.h"
@@ -65,15 +63,6 @@ bool is_stream(const std::string& file) {
   return file == "-" || std::filesystem::is_other(std::filesystem::status(file, ignored));
 }
 
-// Also /dev/stdin.
-bool is_standard_input(const std::string& file) {
-  struct stat named {};
-  struct stat standard {};
-  if (file == "-") return true;
-  return stat(file.c_str(), &named) == 0 && fstat(STDIN_FILENO, &standard) == 0 &&
-         named.st_dev == standard.st_dev && named.st_ino == standard.st_ino;
-}
-
 // What gives its content once is asked for it once.
 void check_input(const std::string& file, const Options& options, bool& standard_input_taken) {
   if (!is_stream(file)) return;
@@ -84,7 +73,7 @@ void check_input(const std::string& file, const Options& options, bool& standard
         .hint("put its content into a file, or leave --resume out");
   }
   if (!is_standard_input(file)) return;
-  if (!options.list.empty() && is_stream(options.list) && is_standard_input(options.list)) {
+  if (is_standard_input(options.list)) {
     throw Error(Kind::usage,
                 fmt::format("sign {}: standard input is the list of files", quoted(file)));
   }

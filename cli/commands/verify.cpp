@@ -1,5 +1,6 @@
 // hsmith verify: a raw signature against a key, a certificate or a public key file; a CMS, S/MIME
 // or JWS message with the certificates that it brings along.
+#include <algorithm>
 #include <fmt/format.h>
 #include <iterator>
 #include <optional>
@@ -180,9 +181,9 @@ void refuse_raw_options(const SignatureOptions& options, SignatureFormat format)
 }
 
 Outcome run(const Options& options, Context& context) {
-  const int streams = (options.signature_file == "-") + (options.file == "-") +
-                      (options.certificate == "-") + (options.public_key == "-");
-  if (streams > 1) {
+  const auto inputs = {options.signature_file, options.file, options.certificate,
+                       options.public_key};
+  if (std::count_if(inputs.begin(), inputs.end(), is_standard_input) > 1) {
     throw Error(Kind::usage, "verify: only one of signature, file and signer is standard input");
   }
   if (context.options.json && options.output == "-") {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
-#include <map>
 #include <openssl/rand.h>
 #include <optional>
 
@@ -68,15 +67,11 @@ namespace {
 std::string revoked_by_any(X509* certificate, const Trust& trust, std::time_t now) {
   std::string on_hold;
   for (const auto& crl : trust.crls) {
-    X509_REVOKED* entry = nullptr;
-    if (X509_CRL_get0_by_cert(crl.get(), &entry, certificate) == 0) continue;
-    if (!is_signed_by_any(crl.get(), trust)) continue;
-    const auto facts = x509::crl_facts(crl.get());
     const auto revoked = x509::revocation_in(crl.get(), certificate);
-    if (revoked && revoked->find("certificateHold") == std::string::npos) return *revoked;
-    if (revoked && facts.next_update && *facts.next_update > now &&
-        !has_newer_list(crl.get(), trust))
-      on_hold = *revoked;
+    if (!revoked || !is_signed_by_any(crl.get(), trust)) continue;
+    if (revoked->find("certificateHold") == std::string::npos) return *revoked;
+    const auto next_update = x509::crl_facts(crl.get()).next_update;
+    if (next_update && *next_update > now && !has_newer_list(crl.get(), trust)) on_hold = *revoked;
   }
   return on_hold;
 }

@@ -77,16 +77,15 @@ bool is_sealed(const Expected& expected, const KeyRow& key) {
 // A key whose row is gone is lost, unless it was archived anew under another number.
 void find_lost(Archive& archive, const Expected& expected, const std::set<std::int64_t>& seen,
                std::vector<std::string>& problems) {
-  std::map<std::int64_t, Bytes> gone;
+  std::multimap<Bytes, std::int64_t> gone;
   for (const auto& [id, known] : expected.keys) {
-    if (!seen.contains(id)) gone.emplace(id, known.sealed.certificate);
+    if (!seen.contains(id)) gone.emplace(known.sealed.certificate, id);
   }
   if (gone.empty()) return;
   archive.store->each_key([&](const KeyRow& key) {
-    if (!is_sealed(expected, key)) return;
-    std::erase_if(gone, [&](const auto& one) { return equal(one.second, key.certificate); });
+    if (is_sealed(expected, key)) gone.erase(key.certificate);
   });
-  for (const auto& [id, certificate] : gone)
+  for (const auto& [certificate, id] : gone)
     problems.push_back(fmt::format("key {} is missing", id));
 }
 

@@ -18,7 +18,9 @@ TEST(FileIdentity, AFileIsTheSameByWhateverNameItIsReached) {
   EXPECT_TRUE(is_same_file(file, folder / "./f"));
   EXPECT_TRUE(is_same_file(file, folder / "link/f"));
   EXPECT_FALSE(is_same_file(file, other));
-  EXPECT_FALSE(is_same_file(folder / "none", folder / "none"));
+  EXPECT_TRUE(is_same_file(folder / "none", folder / "link/./none"));
+  EXPECT_FALSE(is_same_file(file, folder / "none"));
+  EXPECT_FALSE(is_same_file("", ""));
   EXPECT_FALSE(is_same_file("-", "-"));
   EXPECT_FALSE(is_same_file("/dev/null", "/dev/null"));
 }
