@@ -5,6 +5,7 @@
 #include <clocale>
 #include <cstdio>
 #include <cstring>
+#include <shared_mutex>
 #include <signal.h>
 #include <sys/stat.h>
 #include <thread>
@@ -72,6 +73,7 @@ void die(const Call& call, int signal) {
 }
 
 void end_operation(const Call& call) {
+  const std::shared_lock in_real_module(state().in_real_module);
   end_operation(*state().real, call.function, call.arguments.session);
 }
 
@@ -87,6 +89,7 @@ void leave_thread() {
 }
 
 void close_sessions() {
+  const std::lock_guard in_real_module(state().in_real_module);
   const std::lock_guard lock(state().mutex);
   for (const auto& [session, slot] : state().sessions) state().real->C_CloseAllSessions(slot);
   state().sessions.clear();

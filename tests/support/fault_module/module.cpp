@@ -2,6 +2,7 @@
 // (docs/fault-module.md).
 #include <algorithm>
 #include <cstdio>
+#include <shared_mutex>
 #include <type_traits>
 
 #include "tests/support/fault_module/answers.h"
@@ -103,6 +104,7 @@ constexpr auto real_member() {
 
 template <Function F, typename... Given>
 CK_RV answer(Call& call, Given... given) {
+  const std::shared_lock in_real_module(state().in_real_module);
   if constexpr (F == Function::C_GetInfo)
     return get_info(call, given...);
   else if constexpr (F == Function::C_GetSlotList)

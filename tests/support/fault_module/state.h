@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,11 @@ struct State {
   std::string problem;
   CK_FUNCTION_LIST* real = nullptr;
   std::vector<Rule> rules;
+
+  // Held by every call into the real module, and alone by what ends its sessions: closing them
+  // under a call that another thread is in crashes SoftHSM, which is no fault that a script asks
+  // for.
+  std::shared_mutex in_real_module;
 
   std::mutex mutex;  // for what follows
   std::map<CK_SESSION_HANDLE, CK_SLOT_ID> sessions;
