@@ -81,9 +81,13 @@ Check check_state_folder(const Context& context) {
   if (!mode)
     return {"state folder", State::ok,
             folder.string() + " is not there yet; it is made when it is needed", ""};
-  if ((*mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return {"state folder", State::problem, folder.string() + " can be written by others",
-            "chmod 700 " + shell_word(folder.string())};
+  const std::string remedy = "chmod 700 " + shell_word(folder.string());
+  if ((*mode & S_IWOTH) != 0)
+    return {"state folder", State::problem, folder.string() + " can be written by others", remedy};
+  if ((*mode & S_IWGRP) != 0) {
+    return {"state folder", State::warning,
+            folder.string() + " can be written by its group, and --repair acts on what is in it",
+            remedy};
   }
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
     return {"state folder", State::problem, folder.string() + " cannot be written",
