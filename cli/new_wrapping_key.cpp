@@ -71,7 +71,6 @@ void check_options(const tokens::KeySpec& spec, const std::string& login_as,
 std::optional<Secret> value_of(tokens::KeySpec& spec, const WrappingKeyOptions& options,
                                Context& context) {
   if (options.from.empty() && options.to.empty()) return std::nullopt;
-  guard_keys(context);
   if (options.from.empty()) return Secret::take(random_bytes(32));
   const std::string name = quoted(options.from);
   const auto file =
@@ -145,6 +144,7 @@ std::string check_value_of(const tokens::OpenToken& token, const tokens::Key& ke
 Outcome make_wrapping_key(tokens::KeySpec spec, const std::string& login_as,
                           const WrappingKeyOptions& options, Context& context) {
   check_options(spec, login_as, options);
+  if (!options.from.empty() || !options.to.empty()) guard_keys(context);
   const std::vector<ossl::PKey> recipients = read_recipients(options);
   if (!options.output.empty()) check_output(options.output, context.replace());
   const std::optional<Secret> value = value_of(spec, options, context);

@@ -65,7 +65,8 @@ std::string lock_heap_and_stack() {
   mallopt(M_ARENA_MAX, 1);
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
   mallopt(M_MMAP_THRESHOLD, static_cast<int>(2 * kHeap));
-  std::free(std::malloc(kHeap));
+  void* volatile enlarges = std::malloc(kHeap);  // volatile: else the compiler leaves both out
+  std::free(enlarges);
   const auto top = reinterpret_cast<std::uintptr_t>(sbrk(0));
   const std::string heap = lock_range(top - kHeap, top);
   const std::string stack = lock_stack();
@@ -73,9 +74,9 @@ std::string lock_heap_and_stack() {
 }
 
 std::string guard() {
-  if (CRYPTO_set_mem_functions(allocate, reallocate, wipe_and_free) != 1)
-    return "OpenSSL was used before";
-  return lock_heap_and_stack();
+  const bool wipes = CRYPTO_set_mem_functions(allocate, reallocate, wipe_and_free) == 1;
+  const std::string problem = lock_heap_and_stack();
+  return wipes ? problem : "OpenSSL was used before";
 }
 
 }  // namespace
