@@ -9,14 +9,18 @@
 
 namespace hsmith::cli {
 
+bool is_named(const recovery::AgentCertificate& agent, const std::string& id) {
+  return (id.size() >= 8 && hex(agent.sha256).starts_with(lower(id))) ||
+         recovery::name_of(agent) == id;
+}
+
 Bytes find_agent(recovery::Archive& archive, const std::vector<Bytes>& agents,
                  const std::string& id) {
   std::vector<Bytes> hits;
   std::vector<std::string> candidates;
   for (const Bytes& agent : agents) {
     const auto its = recovery::agent_certificate(archive, agent);
-    const bool named = id.size() >= 8 && hex(agent).starts_with(lower(id));
-    if (!named && recovery::name_of(its) != id) continue;
+    if (!is_named(its, id)) continue;
     hits.push_back(agent);
     candidates.push_back(agent_text(its));
   }

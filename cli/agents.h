@@ -12,6 +12,8 @@ namespace hsmith::cli {
 // or more, or by its certificate's subject. Throws not_found, ambiguous.
 Bytes find_agent(recovery::Archive& archive, const std::vector<Bytes>& agents,
                  const std::string& id);
+// Whether find_agent() takes this id for the agent's.
+bool is_named(const recovery::AgentCertificate& agent, const std::string& id);
 // Those of its settings.
 std::vector<Bytes> agents_of(const recovery::Archive& archive);
 
