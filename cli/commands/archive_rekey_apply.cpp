@@ -96,6 +96,13 @@ Outcome run(const Options& options, Context& context) {
                  std::time(nullptr));
            });
   remember_archive(context, archive);
+  if (applied.others > 0) {
+    context.warn(
+        fmt::format("{} keys were wrapped to agents who have them from another answer: what they "
+                    "have stays, and where it is wrong, hsmith archive add FILE --overwrite "
+                    "encrypts the key anew",
+                    applied.others));
+  }
   Outcome outcome;
   outcome.data = {{"keys", applied.keys}, {"already", applied.already}, {"to", std::move(agents)}};
   outcome.text = fmt::format("keys with more agents: {}\nthat had them before: {}\n", applied.keys,

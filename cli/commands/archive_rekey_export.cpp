@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <ctime>
 #include <fmt/format.h>
-#include <set>
 
+#include "cli/agent_cards.h"
 #include "cli/agents.h"
 #include "cli/challenges.h"
 #include "cli/commands.h"
@@ -25,13 +25,27 @@ struct Options {
   std::string output;
 };
 
-// Old agents still decrypt; whoever was one has an archived key in the end.
-Bytes agent_from(recovery::Archive& archive, const std::string& id) {
-  const std::vector<Bytes> now = agents_of(archive);
-  std::set<Bytes> all(now.begin(), now.end());
-  archive.store->each_key(
-      [&](const recovery::KeyRow& key) { all.insert(key.agents.begin(), key.agents.end()); });
-  return find_agent(archive, {all.begin(), all.end()}, id);
+// Old agents still decrypt; whoever was one has an archived key in the end. The certificate that is
+// named is the first one.
+recovery::RekeyFrom card_from(recovery::Archive& archive, const std::string& id) {
+  AgentCards cards;
+  for (const Bytes& agent : agents_of(archive)) card_of(cards, archive, agent);
+  archive.store->each_key([&](const recovery::KeyRow& key) {
+    for (const Bytes& agent : key.agents) card_of(cards, archive, agent);
+  });
+  recovery::RekeyFrom from;
+  const auto& certificates = cards.cards[find_card(cards, id)].certificates;
+  const auto named = std::find_if(certificates.begin(), certificates.end(),
+                                  [&](const auto& its) { return is_named(its, id); });
+  from.certificates.push_back(named->sha256);
+  for (const auto& its : certificates) {
+    if (&its != &*named) from.certificates.push_back(its.sha256);
+  }
+  for (const AgentCard& card : cards.cards) {
+    const auto& its = card.certificates.front();
+    if (!its.certificate) from.lost.push_back(its.sha256);
+  }
+  return from;
 }
 
 std::vector<recovery::UsableAgent> new_agents(const Options& options, recovery::Archive& archive,
@@ -58,7 +72,32 @@ std::vector<recovery::UsableAgent> new_agents(const Options& options, recovery::
       .hint("look at them with: hsmith kra list; add one with: hsmith kra add CERT");
 }
 
-Outcome outcome_of(const Options& options, const recovery::RekeySelection& selection) {
+// What keeps keys out of the file that may be wanted in it.
+std::vector<Error> failures_of(const recovery::RekeySelection& selection,
+                               const recovery::Officer& officer) {
+  std::vector<Error> failures;
+  if (!selection.unknown.empty()) {
+    failures.push_back(
+        Error(Kind::mismatch, fmt::format("export content keys: of {} keys it is not known whether "
+                                          "the card opens them: {}",
+                                          selection.unknown.size(), selection.unknown.front()))
+            .hint("look at all of it with: hsmith archive verify"));
+  }
+  if (selection.exported.keys.empty() && selection.left_out > 0) {
+    failures.push_back(
+        Error(
+            Kind::refused,
+            fmt::format("export content keys: the officer may export the keys of {} only, and the "
+                        "{} that this card opens are others' (CERTSRV_E_RESTRICTEDOFFICER "
+                        "0x80094009)",
+                        quoted(officer.subjects), selection.left_out))
+            .hint("another officer may: hsmith archive officer list"));
+  }
+  return failures;
+}
+
+Outcome outcome_of(const Options& options, const recovery::RekeySelection& selection,
+                   std::vector<Error> failures) {
   const recovery::RekeyExport& exported = selection.exported;
   Outcome outcome;
   outcome.data = {{"keys", exported.keys.size()},
@@ -66,8 +105,10 @@ Outcome outcome_of(const Options& options, const recovery::RekeySelection& selec
                   {"left", selection.left},
                   {"from", x509::certificate_sha256(exported.from.get())},
                   {"to", Json::array()}};
+  outcome.failures = std::move(failures);
   if (exported.keys.empty()) {
-    outcome.text = "no keys: the new agents open all that this one opens\n";
+    if (outcome.failures.empty())
+      outcome.text = "no keys: the new agents open all that this one opens\n";
     return outcome;
   }
   outcome.data["file"] = json_text(options.output);
@@ -90,25 +131,30 @@ Outcome run(const Options& options, Context& context) {
   check_output(options.output, context.replace());
   recovery::Archive archive = open_archive(context, options.archive, recovery::StoreMode::read);
   const recovery::Trust trust = trust_of(context, archive);
-  const Bytes from = agent_from(archive, options.from);
-  auto to = new_agents(options, archive, trust, from);
+  const recovery::RekeyFrom from = card_from(archive, options.from);
+  auto to = new_agents(options, archive, trust, from.certificates.front());
   const OfficerKey officer = open_officer(context, options.officer);
   const recovery::Officer& known = officer_of(archive, trust, officer.certificate.get());
   const recovery::RekeySelection selection = recovery::select_for_rekey(
       archive, from, std::move(to), [&](X509* user) { return may_export(known, user); });
-  if (selection.exported.keys.empty()) return outcome_of(options, selection);
-  if (context.options.plan) return planned({{Change::Kind::create, options.output}});
-  const Json facts{{"from", hex(from)},
+  Outcome outcome = outcome_of(options, selection, failures_of(selection, known));
+  if (selection.exported.keys.empty()) return outcome;
+  if (context.options.plan) {
+    Outcome plan = planned({{Change::Kind::create, options.output}});
+    plan.failures = std::move(outcome.failures);
+    return plan;
+  }
+  const Json facts{{"from", x509::certificate_sha256(selection.exported.from.get())},
                    {"keys", selection.exported.keys.size()},
                    {"officer", x509::certificate_sha256(officer.certificate.get())},
                    {"file", json_text(options.output)}};
   in_audit(context, archive.store->name(), facts, [&] {
     const std::string text = recovery::rekey_export_text(selection.exported);
     const Bytes file = recovery::sign_file(as_bytes(text), officer.signer());
-    keep_challenge(context, file, selection.number, from);
+    keep_challenge(context, file, selection.number, from.certificates.front());
     write_file(options.output, file, kPrivateFile, context.replace());
   });
-  return outcome_of(options, selection);
+  return outcome;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "src/cms/recipient_infos.h"
 #include "src/ossl/rsa_encryption.h"
 #include "src/recovery/agents.h"
+#include "src/recovery/checked_keys.h"
 #include "src/recovery/envelope.h"
 #include "src/recovery/private_key_blob.h"
 #include "src/recovery/signed_file.h"
@@ -38,6 +39,13 @@ const cms::Recipient* recipient_named(const Envelope& envelope, X509* certificat
 bool has(const std::vector<Bytes>& agents, ByteView agent) {
   return std::any_of(agents.begin(), agents.end(),
                      [&](const Bytes& there) { return equal(there, agent); });
+}
+
+// The place of the first of these that is among a key's agents; their number when none is.
+std::size_t first_of(const std::vector<Bytes>& wanted, const std::vector<Bytes>& agents) {
+  const auto its = std::find_if(wanted.begin(), wanted.end(),
+                                [&](const Bytes& one) { return has(agents, one); });
+  return static_cast<std::size_t>(its - wanted.begin());
 }
 
 ExportedKey exported_key(const KeyRow& row, X509* from, X509* certificate) {
@@ -121,30 +129,53 @@ void wrap_one(const ExportedKey& key, const RekeyExport& exported,
   }
 }
 
+// A key that the card opens and a new agent lacks: there may be millions.
+struct ToGive {
+  std::int64_t id = 0;
+  std::size_t certificate = 0;  // of the card's, to which it is encrypted
+};
+
+// `unknown` gets why it is not known of others.
+std::vector<ToGive> keys_to_give(Archive& archive, const RekeyFrom& from,
+                                 const std::vector<UsableAgent>& to,
+                                 std::vector<std::string>& unknown) {
+  std::vector<ToGive> keys;
+  std::vector<std::string> lost;
+  unknown = each_checked_key(archive, [&](const KeyRow& row) {
+    const bool lacks = std::any_of(to.begin(), to.end(), [&](const UsableAgent& agent) {
+      return !has(row.agents, agent.sha256);
+    });
+    if (!lacks) return;
+    const std::size_t its = first_of(from.certificates, row.agents);
+    if (its < from.certificates.size()) {
+      keys.push_back({row.id, its});
+    } else if (first_of(from.lost, row.agents) < from.lost.size()) {
+      lost.push_back(fmt::format("key {}: a certificate of its agents is missing", row.id));
+    }
+  });
+  unknown.insert(unknown.end(), lost.begin(), lost.end());
+  return keys;
+}
+
 }  // namespace
 
-RekeySelection select_for_rekey(Archive& archive, ByteView from, std::vector<UsableAgent> to,
+RekeySelection select_for_rekey(Archive& archive, const RekeyFrom& from,
+                                std::vector<UsableAgent> to,
                                 const std::function<bool(X509* certificate)>& may_export) {
   RekeySelection selection;
   RekeyExport& exported = selection.exported;
   exported.archive = archive.settings.id;
-  exported.from = checked_certificate(archive, from);
-  std::vector<std::int64_t> ids;
-  archive.store->each_key([&](const KeyRow& row) {
-    const bool lacks = std::any_of(to.begin(), to.end(), [&](const UsableAgent& agent) {
-      return !has(row.agents, agent.sha256);
-    });
-    if (lacks && has(row.agents, from)) ids.push_back(row.id);
-  });
-  for (const std::int64_t id : ids) {
-    const KeyRow row = checked_key(archive, id);
+  exported.from = checked_certificate(archive, from.certificates.front());
+  for (const ToGive& key : keys_to_give(archive, from, to, selection.unknown)) {
+    const KeyRow row = checked_key(archive, key.id);
     const auto certificate = checked_certificate(archive, row.certificate);
     if (!may_export(certificate.get())) {
       ++selection.left_out;
     } else if (exported.keys.size() == kMostRekeyed) {
       ++selection.left;
     } else {
-      exported.keys.push_back(exported_key(row, exported.from.get(), certificate.get()));
+      const auto named = checked_certificate(archive, from.certificates[key.certificate]);
+      exported.keys.push_back(exported_key(row, named.get(), certificate.get()));
     }
   }
   if (exported.keys.empty()) return selection;
@@ -232,12 +263,18 @@ std::optional<KeyRow> row_with(Apply& apply, const ExportedKey& exported,
   if (!apply.may_export(checked_certificate(apply.archive, row.certificate).get()))
     throw Error(Kind::refused, "it is none of those that the officer of the export may give out");
   const std::string name = fmt::format("key {} of the archive", row.id);
-  if (!equal(content_hash(read_envelope(row.blob, name)), exported.content))
+  const Envelope before = read_envelope(row.blob, name);
+  if (!equal(content_hash(before), exported.content))
     throw Error(Kind::mismatch, "its blob is not the one that was exported");
   std::vector<Bytes> infos;
   for (const WrappedKey* key : wrapped) {
     const UsableAgent& agent = agent_of(apply, key->to);
-    if (has(row.agents, agent.sha256)) continue;
+    if (has(row.agents, agent.sha256)) {
+      const cms::Recipient* there = recipient_named(before, agent.certificate.get());
+      const bool same = there && equal(there->encrypted_key, key->content_key.encrypted);
+      if (!same) ++apply.application.others;
+      continue;
+    }
     infos.push_back(info_of(agent, key->content_key));
     row.agents.push_back(agent.sha256);
   }

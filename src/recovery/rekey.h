@@ -14,16 +14,24 @@
 
 namespace hsmith::recovery {
 
-struct RekeySelection {
-  RekeyExport exported;
-  Secret number;             // what the challenge holds
-  std::size_t left_out = 0;  // keys that the officer may not export
-  std::size_t left = 0;      // keys beyond the most that one file takes
+// The card that shall do it, by the SHA-256 of certificates.
+struct RekeyFrom {
+  std::vector<Bytes> certificates;  // each that its key had; the first one is who answers
+  std::vector<Bytes> lost;          // of agents, which the database lost: they may be its, too
 };
 
-// Of the keys that `from` opens those that one of the new agents does not open yet. `may_export`
+struct RekeySelection {
+  RekeyExport exported;
+  Secret number;                     // what the challenge holds
+  std::size_t left_out = 0;          // keys that the officer may not export
+  std::size_t left = 0;              // keys beyond the most that one file takes
+  std::vector<std::string> unknown;  // why it is not known of others whether the card opens them
+};
+
+// Of the keys that the card opens those that one of the new agents does not open yet. `may_export`
 // is asked for each.
-RekeySelection select_for_rekey(Archive& archive, ByteView from, std::vector<UsableAgent> to,
+RekeySelection select_for_rekey(Archive& archive, const RekeyFrom& from,
+                                std::vector<UsableAgent> to,
                                 const std::function<bool(X509* certificate)>& may_export);
 
 // One key that was not wrapped, or not put in.
@@ -52,6 +60,7 @@ std::vector<RekeyFailure> check_wrapped(const RekeyExport& exported, const Rekey
 struct Application {
   std::size_t keys = 0;     // that have more agents now
   std::size_t already = 0;  // that had them before
+  std::size_t others = 0;   // wrapped keys for agents that have another one, which stays
   std::vector<RekeyFailure> failures;
 };
 // Puts the answer into the archive, in transactions of some hundred keys: only to agents of the
