@@ -15,34 +15,50 @@ std::filesystem::path place_of(const Context& context, ByteView file_sha256) {
   return context.environment.state_folder / "challenges" / hex(file_sha256);
 }
 
-// The number, and what it is about; nullopt when none was kept.
+constexpr std::size_t kHash = 32;
+constexpr std::size_t kMost = 65536;
+
+// The number, and after it the facts: hashes. nullopt when none was kept.
 std::optional<Secret> kept_challenge(const Context& context, ByteView file_sha256) {
   const auto place = place_of(context, file_sha256);
   if (!std::filesystem::exists(place)) return std::nullopt;
-  Secret content = Secret::take(read_file(place.string(), 4096));
-  if (content.size() >= recovery::kChallenge) return content;
+  Secret content = Secret::take(read_file(place.string(), kMost));
+  if (content.size() >= recovery::kChallenge &&
+      (content.size() - recovery::kChallenge) % kHash == 0)
+    return content;
   throw Error(Kind::malformed,
               fmt::format("read the challenge {}: it is cut short", quoted(place.string())));
 }
 
+void append(Bytes& content, ByteView more) {
+  content.insert(content.end(), more.begin(), more.end());
+}
+
 }  // namespace
 
-void keep_challenge(const Context& context, ByteView file, const Secret& number, ByteView about) {
+void keep_challenge(const Context& context, ByteView file, const Secret& number,
+                    const ChallengeFacts& facts) {
   const auto place = place_of(context, recovery::sha256_of(file));
   make_private_folder(place.parent_path());
-  const ByteView digits = number.reveal();
   Bytes content;
-  content.reserve(digits.size() + about.size());  // so that no copy stays behind
-  content.insert(content.end(), digits.begin(), digits.end());
-  content.insert(content.end(), about.begin(), about.end());
+  content.reserve(number.size() +
+                  (1 + facts.agents.size()) * kHash);  // so that no copy stays behind
+  append(content, number.reveal());
+  append(content, facts.about);
+  for (const Bytes& agent : facts.agents) append(content, agent);
   const Secret kept = Secret::take(std::move(content));
   write_file(place.string(), kept.reveal(), kPrivateFile, Replace::yes);
 }
 
-bool is_about_another(const Context& context, ByteView file_sha256, ByteView certificate) {
+ChallengeFacts challenge_facts(const Context& context, ByteView file_sha256) {
+  ChallengeFacts facts;
   const auto kept = kept_challenge(context, file_sha256);
-  if (!kept || kept->size() == recovery::kChallenge) return false;
-  return !equal(kept->reveal().subspan(recovery::kChallenge), certificate);
+  if (!kept || kept->size() == recovery::kChallenge) return facts;
+  ByteView rest = kept->reveal().subspan(recovery::kChallenge);
+  facts.about = to_bytes(rest.first(kHash));
+  for (rest = rest.subspan(kHash); !rest.empty(); rest = rest.subspan(kHash))
+    facts.agents.push_back(to_bytes(rest.first(kHash)));
+  return facts;
 }
 
 bool answers_challenge(const Context& context, ByteView file_sha256, std::string_view text,

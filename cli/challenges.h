@@ -3,19 +3,26 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "cli/context.h"
 #include "src/base/secret.h"
 
 namespace hsmith::cli {
 
-// `file` is what the challenge went out in, `about` the SHA-256 of the certificate that it is
-// about.
-void keep_challenge(const Context& context, ByteView file, const Secret& number, ByteView about);
+// What a challenge went out with, by the SHA-256 of certificates.
+struct ChallengeFacts {
+  Bytes about;                // whose key it is
+  std::vector<Bytes> agents;  // who can open it
+};
 
-// True when the challenge that was kept for a file with this SHA-256 is about another certificate.
-// Where none was kept, or one of a time before this was kept with it, nothing is known.
-bool is_about_another(const Context& context, ByteView file_sha256, ByteView certificate);
+// `file` is what the challenge went out in.
+void keep_challenge(const Context& context, ByteView file, const Secret& number,
+                    const ChallengeFacts& facts);
+
+// What was kept with the challenge of a file with this SHA-256. Where none was kept, nothing is
+// known; nor is what was not kept yet when it went out: then `about`, or `agents`, is empty.
+ChallengeFacts challenge_facts(const Context& context, ByteView file_sha256);
 
 // True when the MAC of the text is under the number that was kept for a file with this SHA-256.
 bool answers_challenge(const Context& context, ByteView file_sha256, std::string_view text,

@@ -144,7 +144,7 @@ void export_key(const Options& options, Context& context, recovery::Archive& arc
     const std::string reason = is_compromised ? options.reason : "";
     const recovery::MadeBlob made =
         recovery::make_blob(archive, found.row, reason, officer.signer());
-    keep_challenge(context, made.blob, made.challenge, found.row.certificate);
+    keep_challenge(context, made.blob, made.challenge, {found.row.certificate, found.row.agents});
     files.write({{file, made.blob}});
   });
 }

@@ -1,8 +1,8 @@
 // hsmith archive receipt: an agent's receipt, verified and entered into the audit log.
 #include <algorithm>
 #include <fmt/format.h>
-#include <set>
 
+#include "cli/agent_cards.h"
 #include "cli/agents.h"
 #include "cli/archive_access.h"
 #include "cli/challenges.h"
@@ -35,18 +35,29 @@ bool take_names(recovery::Archive& archive, recovery::ReceiptEntry& entry) {
   }
 }
 
-// True when the agent is one of those that can open the key.
-bool can_open(recovery::Archive& archive, const recovery::ReceiptEntry& entry, ByteView agent) {
+// Those to whom a blob is encrypted, as was kept with its challenge; else whom its key has now.
+std::vector<Bytes> agents_of(recovery::Archive& archive, const recovery::ReceiptEntry& entry,
+                             const ChallengeFacts& kept) {
+  if (!kept.agents.empty()) return kept.agents;
   const auto there = recovery::archived_key(archive, entry.certificate);
-  if (!there.row) return false;
-  return std::any_of(there.row->agents.begin(), there.row->agents.end(),
-                     [&](const Bytes& its) { return equal(its, agent); });
+  return there.row ? there.row->agents : std::vector<Bytes>{};
+}
+
+// True when the blob is of this key, as far as that was kept, and the agent's card opens it: with
+// whichever of its certificates.
+bool can_open(const Context& context, recovery::Archive& archive,
+              const recovery::ReceiptEntry& entry, const recovery::AgentCertificate& agent) {
+  const ChallengeFacts kept = challenge_facts(context, entry.blob);
+  if (!kept.about.empty() && !equal(kept.about, entry.certificate)) return false;
+  const std::vector<Bytes> agents = agents_of(archive, entry, kept);
+  return std::any_of(agents.begin(), agents.end(), [&](const Bytes& its) {
+    return equal(its, agent.sha256) || same_card(recovery::agent_certificate(archive, its), agent);
+  });
 }
 
 // "the agent's signature", "the blob's challenge"; "" when nothing proves it.
 std::string proof_of(const Context& context, const recovery::AgentFile& file,
                      const recovery::Receipt& receipt, const recovery::ReceiptEntry& entry) {
-  if (is_about_another(context, entry.blob, entry.certificate)) return "";
   if (file.signer) {
     const Bytes signer = recovery::sha256_of(x509::certificate_der(file.signer.get()));
     if (equal(signer, receipt.agent)) return "the agent's signature";
@@ -72,7 +83,7 @@ Outcome run(const Options& options, Context& context) {
   outcome.text = fmt::format("{}: opened by {} with {}, to {}\n", printable(receipt.time),
                              agent_text(agent), printable(receipt.token), printable(receipt.to));
   for (recovery::ReceiptEntry& entry : receipt.entries) {
-    const bool opens = take_names(archive, entry) && can_open(archive, entry, receipt.agent);
+    const bool opens = take_names(archive, entry) && can_open(context, archive, entry, agent);
     const std::string proof = opens ? proof_of(context, file, receipt, entry) : "";
     if (proof.empty()) outcome.exit = 3;
     outcome.data["keys"].push_back({{"blob", hex(entry.blob)},

@@ -151,7 +151,8 @@ Outcome run(const Options& options, Context& context) {
   in_audit(context, archive.store->name(), facts, [&] {
     const std::string text = recovery::rekey_export_text(selection.exported);
     const Bytes file = recovery::sign_file(as_bytes(text), officer.signer());
-    keep_challenge(context, file, selection.number, from.certificates.front());
+    const Bytes& agent = from.certificates.front();
+    keep_challenge(context, file, selection.number, {agent, {agent}});
     write_file(options.output, file, kPrivateFile, context.replace());
   });
   return outcome;
