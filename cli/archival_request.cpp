@@ -38,7 +38,7 @@ std::set<tokens::Use> uses_of(const Made& made, const tokens::KeySpec& spec) {
                 "keys are never archived")
         .hint("leave out --archive, or ask for --ku keyEncipherment");
   }
-  auto uses = uses_of_key_usage(facts.key_usage, *spec.type);
+  auto uses = uses_of_key_usage(facts.key_usage, spec.type->algorithm);
   uses.insert(spec.type->algorithm == ossl::KeyAlgorithm::rsa ? tokens::Use::decrypt
                                                               : tokens::Use::derive);
   return uses;

@@ -17,8 +17,8 @@ std::set<tokens::Use> uses_of(const ImportedKey& input, const std::string& use,
   if (!use.empty()) return tokens::parse_uses(use, type);
   std::set<tokens::Use> uses;
   for (const auto& certificate : input.certificates)
-    uses.merge(
-        uses_of_key_usage(x509::certificate_facts(certificate.get()).extensions.key_usage, type));
+    uses.merge(uses_of_key_usage(x509::certificate_facts(certificate.get()).extensions.key_usage,
+                                 type.algorithm));
   if (uses.empty()) uses.insert(tokens::Use::sign);
   return uses;
 }

@@ -21,13 +21,12 @@ void remove_new_key(const tokens::OpenToken& token, const tokens::Key& key, cons
 }
 
 std::set<tokens::Use> uses_of_key_usage(const std::vector<std::string>& key_usage,
-                                        const ossl::KeyType& type) {
+                                        ossl::KeyAlgorithm algorithm) {
   std::set<tokens::Use> uses;
   for (const std::string& usage : key_usage) {
     const bool encipherment = usage == "keyEncipherment" || usage == "dataEncipherment";
-    if (encipherment && type.algorithm == ossl::KeyAlgorithm::rsa)
-      uses.insert(tokens::Use::decrypt);
-    if (usage == "keyAgreement" && type.algorithm == ossl::KeyAlgorithm::ec)
+    if (encipherment && algorithm == ossl::KeyAlgorithm::rsa) uses.insert(tokens::Use::decrypt);
+    if (usage == "keyAgreement" && algorithm == ossl::KeyAlgorithm::ec)
       uses.insert(tokens::Use::derive);
     if (usage == "digitalSignature" || usage == "nonRepudiation") uses.insert(tokens::Use::sign);
   }

@@ -18,6 +18,6 @@ namespace hsmith::cli {
 
 // What a key must be able to do for these key usages; empty when they say nothing of it.
 std::set<tokens::Use> uses_of_key_usage(const std::vector<std::string>& key_usage,
-                                        const ossl::KeyType& type);
+                                        ossl::KeyAlgorithm algorithm);
 
 }  // namespace hsmith::cli

@@ -1,9 +1,11 @@
 // hsmith request new: a PKCS#10 request signed by a key on the token.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "cli/archival_request.h"
 #include "cli/commands.h"
 #include "cli/findings.h"
+#include "cli/new_key.h"
 #include "cli/new_request.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -154,6 +156,40 @@ void refuse_early(const Options& options, const Wanted& wanted, Context& context
   check_request_output(options.output, context);
 }
 
+// What the key must be able to do for the certificate that is asked for. That of a TLS server or
+// client may name keyEncipherment too, for exchanges of old: its key signs.
+std::set<tokens::Use> uses_of(const Wanted& wanted, ossl::KeyAlgorithm algorithm) {
+  x509::Wishes wishes = wanted.spec.wishes;
+  std::vector<std::string> notices;
+  if (wanted.profile) x509::apply_profile(*wanted.profile, algorithm, nullptr, wishes, notices);
+  auto uses = uses_of_key_usage(wishes.key_usage, algorithm);
+  const auto is_of_tls = [](const std::string& purpose) {
+    return purpose == "serverAuth" || purpose == "clientAuth";
+  };
+  const auto& purposes = wishes.extended_key_usage;
+  if (!purposes.empty() && std::ranges::all_of(purposes, is_of_tls) &&
+      uses.contains(tokens::Use::sign))
+    uses = {tokens::Use::sign};
+  return uses;
+}
+
+// A key that is there may have been made for something else.
+void warn_of_missing_uses(const tokens::Key& key, const Wanted& wanted, Context& context) {
+  const auto warn = [&](const tokens::Claim& can, const char* what) {
+    if (can == false) {
+      context.warn(fmt::format("{} cannot {}, though the certificate will say so", key.uri, what));
+    }
+  };
+  const auto algorithm = key.type == CKK_RSA  ? ossl::KeyAlgorithm::rsa
+                         : key.type == CKK_EC ? ossl::KeyAlgorithm::ec
+                                              : ossl::KeyAlgorithm::ed25519;
+  for (const tokens::Use use : uses_of(wanted, algorithm)) {
+    if (use == tokens::Use::sign) warn(key.sign, "sign");
+    if (use == tokens::Use::decrypt) warn(key.decrypt, "decrypt");
+    if (use == tokens::Use::derive) warn(key.derive, "agree on keys");
+  }
+}
+
 tokens::KeySpec key_spec(const Options& options, const Wanted& wanted) {
   tokens::check_new_label(options.name);
   tokens::KeySpec spec;
@@ -161,14 +197,8 @@ tokens::KeySpec key_spec(const Options& options, const Wanted& wanted) {
   if (spec.type->algorithm == ossl::KeyAlgorithm::aes)
     throw Error(Kind::usage, "--key-type aes: only key pairs can request a certificate");
   spec.label = options.name;
-  // A recovery agent's key decrypts and does nothing else; it signs only its own request.
-  const bool agent = wanted.profile && wanted.profile->name == "kra";
-  if (!agent) {
-    spec.uses = {tokens::Use::sign};
-  } else {
-    spec.uses = {spec.type->algorithm == ossl::KeyAlgorithm::rsa ? tokens::Use::decrypt
-                                                                 : tokens::Use::derive};
-  }
+  spec.uses = uses_of(wanted, spec.type->algorithm);
+  if (spec.uses.empty()) spec.uses = {tokens::Use::sign};
   return spec;
 }
 
@@ -221,6 +251,7 @@ Outcome with_present_key(const Options& options, Wanted& wanted, Context& contex
   const tokens::Reach way = reach(context, &selector);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, way, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
+  warn_of_missing_uses(key, wanted, context);
   if (context.options.plan) {
     const ossl::PKey half = tokens::public_key_of(token, key);
     check_type(ossl::key_type_name(half.get()), wanted, context);
