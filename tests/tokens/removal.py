@@ -211,7 +211,7 @@ def server_dies(run, pid_variable):
     expect_no_token(run)
     another = subprocess.Popen(command, executable=program, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        time.sleep(0.5)
+        wait_for_card(run)
         expect_all_is_well(run)
     finally:
         for one in [*map(int, Path(f"/proc/{another.pid}/task/{another.pid}/children").read_text().split()), another.pid]:
