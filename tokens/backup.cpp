@@ -110,11 +110,13 @@ BackedUpKey wrap_key(const OpenToken& token, const Inventory& inventory, const K
 }
 
 Generated restore_and_check(const OpenToken& token, const Key& wrapping_key, const KeyWrap& wrap,
-                            const BackedUpKey& key, std::span<const CK_OBJECT_HANDLE> before) {
+                            const BackedUpKey& key, Making& making) {
   Accepted made = make_as_accepted(token, {for_backup(unwrapped_private_key_template(key.spec))},
                                    unwrapping(wrapping_key, wrap, key),
-                                   [&] { remove_leftovers(token, before, key.spec); });
-  token.session->create(imported_public_key_template(key.spec, key.public_key.get()));
+                                   [&] { remove_leftovers(token, making, key.spec); });
+  making.made = made.objects;
+  making.made.push_back(
+      token.session->create(imported_public_key_template(key.spec, key.public_key.get())));
   keep_public_key(token, made.objects.front(), key.public_key.get());
   return {find_and_prove(token, key.spec, Leaving::under_trusted_keys, key.public_key.get()),
           std::move(made.notes)};
@@ -221,8 +223,8 @@ Generated restore_key(const OpenToken& token, const Key& wrapping_key, const Key
   const auto problem =
       while_doing(doing, [&] { return backup_problem(token, wrapping_key, wrap, key); });
   if (problem) throw Error(*problem).during(doing);
-  return made_or_removed(token, key.spec, doing, [&](auto before) {
-    return restore_and_check(token, wrapping_key, wrap, key, before);
+  return made_or_removed(token, key.spec, doing, [&](Making& making) {
+    return restore_and_check(token, wrapping_key, wrap, key, making);
   });
 }
 

@@ -44,20 +44,38 @@ void read_back(const OpenToken& token, CK_OBJECT_HANDLE handle, const std::strin
 constexpr char kRepair[] =
     "see what is left with hsmith doctor, settle it with: hsmith doctor --repair";
 
-// What a failed installation left: certificates with its id that were not there before. Returns how
-// many it removed.
-std::size_t remove_leftovers(const OpenToken& token, const Inventory& before, ByteView id) {
+// True of what a failed installation made, `made` where the token said so, and not another program
+// meanwhile.
+bool is_leftover(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_HANDLE made,
+                 const std::string& label, const Bytes& der) {
+  if (handle == made) return true;
+  const TokenCertificate found = read_certificate(token, handle);
+  return found.der == der &&
+         (found.label == label || found.label.empty() || token_quirks(token.info).fixed_labels);
+}
+
+// Removes what a failed installation left, of the certificates with its id that were not there
+// before. What else is among them stays, and token_failed says so. Returns how many it removed.
+std::size_t remove_leftovers(const OpenToken& token, const Inventory& before, CK_OBJECT_HANDLE made,
+                             const std::string& label, ByteView id, const Bytes& der) {
   pkcs11::Template same_id;
   same_id.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, id);
   std::size_t removed = 0;
+  bool is_all = true;
   for (const CK_OBJECT_HANDLE handle : token.session->find(same_id, kMostCandidates)) {
-    const auto was_there = [&](const TokenCertificate& old) { return old.handle == handle; };
-    const bool old = std::any_of(before.certificates.begin(), before.certificates.end(), was_there);
-    if (old) continue;
-    token.session->destroy(handle);
-    ++removed;
+    const auto was_there = [&](const auto& old) { return old.handle == handle; };
+    if (std::any_of(before.certificates.begin(), before.certificates.end(), was_there)) continue;
+    if (std::any_of(before.broken.begin(), before.broken.end(), was_there)) continue;
+    if (is_leftover(token, handle, made, label, der)) {
+      token.session->destroy(handle);
+      ++removed;
+    } else {
+      is_all = false;
+    }
   }
-  return removed;
+  if (is_all) return removed;
+  throw Error(Kind::token_failed,
+              "a certificate came meanwhile that may be another program's, and stays");
 }
 
 // Throws unsupported where the token has no room for two certificates of one key.
@@ -84,16 +102,21 @@ Installed install_as(const OpenToken& token, const Inventory& inventory, const s
     if (there.der == fields.value && has_names(token, there, label, id)) return Installed::before;
   }
   check_room(token, inventory, id, name);
+  CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
   try {
-    const CK_OBJECT_HANDLE handle = token.session->create(certificate_template(fields, label, id));
-    read_back(token, handle, label, id, fields.value);
+    made = token.session->create(certificate_template(fields, label, id));
+    read_back(token, made, label, id, fields.value);
   } catch (const Error& error) {
     const Error outer = error.during(fmt::format("install the certificate of {}", name));
     std::size_t removed = 0;
     try {
-      removed = remove_leftovers(token, inventory, id);
-    } catch (const Error&) {
-      throw outer.during("what was begun could not be removed").hint(kRepair).unfinished();
+      removed = remove_leftovers(token, inventory, made, label, id, fields.value);
+    } catch (const Error& second) {
+      throw Error(outer.kind(), fmt::format("{}; what was begun could not be removed: {}",
+                                            outer.what(), second.what()))
+          .ckr(outer.ckr())
+          .hint(kRepair)
+          .unfinished();
     }
     // In a place there may be something else now than before.
     if (token_quirks(token.info).has_places() ||

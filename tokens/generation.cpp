@@ -77,9 +77,6 @@ std::vector<std::string> notes_on(const Key& key, const KeySpec& spec, Leaving l
   return notes;
 }
 
-// Handles of what was on the token before.
-using Before = std::span<const CK_OBJECT_HANDLE>;
-
 struct MadePair {
   KeyPair pair;
   std::vector<std::string> notes;
@@ -87,7 +84,7 @@ struct MadePair {
 
 // By the pair's templates, without what the token does not know.
 MadePair generate_pair(const OpenToken& token, const KeySpec& spec, Leaving leaving,
-                       Before before) {
+                       Making& making) {
   Template public_key = public_key_template(spec);
   Template private_key = private_key_template(spec);
   if (leaving == Leaving::under_trusted_keys) private_key = for_backup(std::move(private_key));
@@ -105,7 +102,8 @@ MadePair generate_pair(const OpenToken& token, const KeySpec& spec, Leaving leav
   };
   try {
     const Accepted made = make_as_accepted(token, {public_key, private_key}, make,
-                                           [&] { remove_leftovers(token, before, spec); });
+                                           [&] { remove_leftovers(token, making, spec); });
+    making.made = made.objects;
     return {{made.objects[0], made.objects[1]}, made.notes};
   } catch (const Error& error) {
     if (error.ckr().empty() || error.ckr() != token_quirks(token.info).refuses_type) throw;
@@ -117,9 +115,9 @@ MadePair generate_pair(const OpenToken& token, const KeySpec& spec, Leaving leav
 }
 
 Generated generate_and_check(const OpenToken& token, const KeySpec& spec, Leaving leaving,
-                             Before before, Occupied* there,
+                             Making& making, Occupied* there,
                              const std::function<void(EVP_PKEY*)>& made_it) {
-  auto [pair, notes] = generate_pair(token, spec, leaving, before);
+  auto [pair, notes] = generate_pair(token, spec, leaving, making);
   const Key made = read_key(token, pair.public_key, CKO_PUBLIC_KEY);
   if (!made.public_key || ossl::key_type_name(made.public_key.get()) != spec.type->name) {
     throw Error(Kind::token_failed,
@@ -164,8 +162,8 @@ std::string generation_of(const OpenToken& token, const KeySpec& spec) {
 Generated generate_leaving(const OpenToken& token, const KeySpec& spec, Leaving leaving,
                            const std::function<void(EVP_PKEY*)>& made_it) {
   const std::string doing = generation_of(token, spec);
-  return made_or_removed(token, spec, doing, [&](Before before) {
-    return generate_and_check(token, spec, leaving, before, nullptr, made_it);
+  return made_or_removed(token, spec, doing, [&](Making& making) {
+    return generate_and_check(token, spec, leaving, making, nullptr, made_it);
   });
 }
 
@@ -178,11 +176,11 @@ Generated generate(const OpenToken& token, const KeySpec& spec,
 
 Generated generate_next(const OpenToken& token, const KeySpec& spec, Occupied& there,
                         const std::function<void(EVP_PKEY*)>& made_it) {
-  const std::vector<CK_OBJECT_HANDLE> before = there.handles;
+  Making making{there.handles, {}};
   try {
-    return generate_and_check(token, spec, Leaving::never, before, &there, made_it);
+    return generate_and_check(token, spec, Leaving::never, making, &there, made_it);
   } catch (const Error& error) {
-    fail_without_leftovers(token, before, spec, generation_of(token, spec), error);
+    fail_without_leftovers(token, making, spec, generation_of(token, spec), error);
   }
 }
 
@@ -215,7 +213,7 @@ Generated replace(const OpenToken& token, const KeySpec& spec, const KeyObjects&
 namespace {
 
 Generated import_and_check(const OpenToken& token, const KeySpec& spec, const EVP_PKEY* key,
-                           EVP_PKEY* half, Before before) {
+                           EVP_PKEY* half, Making& making) {
   const auto create = [](const pkcs11::Session& session, std::span<const Template> templates) {
     return std::vector{session.create(templates.front())};
   };
@@ -225,9 +223,11 @@ Generated import_and_check(const OpenToken& token, const KeySpec& spec, const EV
     return std::vector{session.create(whole.attributes)};
   };
   Accepted made = make_as_accepted(token, {unwrapped_private_key_template(spec)}, create_private,
-                                   [&] { remove_leftovers(token, before, spec); });
+                                   [&] { remove_leftovers(token, making, spec); });
+  making.made = made.objects;
   const Accepted public_key =
       make_as_accepted(token, {imported_public_key_template(spec, half)}, create, [] {});
+  making.made.push_back(public_key.objects.front());
   const Key beside = read_key(token, public_key.objects.front(), CKO_PUBLIC_KEY);
   if (!beside.public_key || !ossl::same_public_key(beside.public_key.get(), half) ||
       beside.id != spec.id)
@@ -256,8 +256,8 @@ Generated import_key(const OpenToken& token, const KeySpec& spec, const EVP_PKEY
   KeySpec named = spec;
   if (named.id.empty()) named.id = ossl::key_identifier(half.get());
   made_it(half.get());
-  return made_or_removed(token, named, doing, [&](Before before) {
-    return import_and_check(token, named, key, half.get(), before);
+  return made_or_removed(token, named, doing, [&](Making& making) {
+    return import_and_check(token, named, key, half.get(), making);
   });
 }
 

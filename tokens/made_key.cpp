@@ -84,8 +84,33 @@ std::vector<CK_OBJECT_HANDLE> all_objects(const OpenToken& token) {
   return token.session->find({}, 1'000'000);
 }
 
-std::size_t remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
-                             const KeySpec& spec) {
+namespace {
+
+bool contains(const std::vector<CK_OBJECT_HANDLE>& handles, CK_OBJECT_HANDLE handle) {
+  return std::find(handles.begin(), handles.end(), handle) != handles.end();
+}
+
+// Whose an object is that came while a key was made.
+enum class Origin { ours, others, unknown };
+
+Origin origin_of(const OpenToken& token, CK_OBJECT_HANDLE handle, const KeySpec& spec) {
+  static constexpr CK_ATTRIBUTE_TYPE kNames[] = {CKA_CLASS, CKA_LABEL};
+  const pkcs11::Attributes is = token.session->get(handle, kNames);
+  const auto object_class = is.number(CKA_CLASS);
+  const std::string label = is.text(CKA_LABEL);
+  const bool is_key = object_class == CKO_PRIVATE_KEY || object_class == CKO_PUBLIC_KEY ||
+                      object_class == CKO_SECRET_KEY;
+  if (!is_key || (!label.empty() && label != spec.label)) return Origin::others;
+  if (is_half_written(token, handle, *object_class)) return Origin::ours;
+  const Key key = read_key(token, handle, *object_class);
+  const bool has_name = !label.empty() || !key.id.empty();
+  const bool has_id = key.id.empty() || key.id == spec.id;
+  return has_name && has_id && type_name(key) == spec.type->name ? Origin::ours : Origin::unknown;
+}
+
+}  // namespace
+
+std::size_t remove_leftovers(const OpenToken& token, const Making& making, const KeySpec& spec) {
   if (token_quirks(token.info).keeps_keys) {
     pkcs11::Template place;
     place.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set(CKA_ID, spec.id);
@@ -95,24 +120,27 @@ std::size_t remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_H
                                                 hex(spec.id)));
   }
   std::size_t removed = 0;
+  bool is_all = true;
   for (const CK_OBJECT_HANDLE handle : all_objects(token)) {
-    if (std::find(before.begin(), before.end(), handle) != before.end()) continue;
-    static constexpr CK_ATTRIBUTE_TYPE kLabel[] = {CKA_LABEL};
-    const std::string found = token.session->get(handle, kLabel).text(CKA_LABEL);
-    if (found != spec.label && !found.empty()) continue;
+    if (contains(making.before, handle)) continue;
+    const Origin origin =
+        contains(making.made, handle) ? Origin::ours : origin_of(token, handle, spec);
+    if (origin == Origin::unknown) is_all = false;
+    if (origin != Origin::ours) continue;
     token.session->destroy(handle);
     ++removed;
   }
-  return removed;
+  if (is_all) return removed;
+  throw Error(Kind::token_failed, "a key came meanwhile that may be another program's, and stays");
 }
 
-void fail_without_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
-                            const KeySpec& spec, const std::string& doing, const Error& error) {
+void fail_without_leftovers(const OpenToken& token, const Making& making, const KeySpec& spec,
+                            const std::string& doing, const Error& error) {
   constexpr char kRepair[] =
       "see what is left with hsmith doctor, remove it with: hsmith doctor --repair";
   std::size_t removed = 0;
   try {
-    removed = remove_leftovers(token, before, spec);
+    removed = remove_leftovers(token, making, spec);
   } catch (const Error& second) {
     throw Error(error.kind(), fmt::format("{}: {}; what was begun could not be removed: {}", doing,
                                           error.what(), second.what()))

@@ -1,7 +1,6 @@
 // A key that was just made, imported or unwrapped: found again, checked, or gone again.
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -40,27 +39,33 @@ void keep_public_key(const OpenToken& token, CK_OBJECT_HANDLE private_key, EVP_P
 // Handles of everything on the token that the session sees.
 std::vector<CK_OBJECT_HANDLE> all_objects(const OpenToken& token);
 
-// What a generation that failed left on the token: objects that were not there before, with the new
-// label or with none (SoftHSM 2.6.1 leaves one without a label). The label was free before, and the
-// token is locked, so nobody else's object can have it. Returns how many objects it removed.
-std::size_t remove_leftovers(const OpenToken& token, std::span<const CK_OBJECT_HANDLE> before,
-                             const KeySpec& spec);
+// A key that is being made: what was on the token before, and what the token said that it made.
+struct Making {
+  std::vector<CK_OBJECT_HANDLE> before;
+  std::vector<CK_OBJECT_HANDLE> made;
+};
+
+// Removes what a generation that failed left on the token: what was made, and of what else was not
+// there before the keys of its type with its label and its id, or none yet, and those that are
+// nothing but begun (SoftHSM 2.6.1 leaves one without label and id). hsmith's lock keeps no other
+// program from making keys meanwhile: what may be another's stays, and token_failed says so.
+// Returns how many objects it removed.
+std::size_t remove_leftovers(const OpenToken& token, const Making& making, const KeySpec& spec);
 // The error that says what became of it, after remove_leftovers: `error`, or an unfinished one.
-[[noreturn]] void fail_without_leftovers(const OpenToken& token,
-                                         std::span<const CK_OBJECT_HANDLE> before,
+[[noreturn]] void fail_without_leftovers(const OpenToken& token, const Making& making,
                                          const KeySpec& spec, const std::string& doing,
                                          const Error& error);
 
-// What `make` returns, which makes objects with the label of `spec`, and gets the handles of what
-// was there before. What it left on the token when it throws is removed.
+// What `make` returns, which makes objects with the label of `spec`, and notes in the Making what
+// the token made. What it left on the token when it throws is removed.
 template <typename Make>
 auto made_or_removed(const OpenToken& token, const KeySpec& spec, const std::string& doing,
                      Make make) {
-  const auto before = while_doing(doing, [&] { return all_objects(token); });
+  Making making{while_doing(doing, [&] { return all_objects(token); }), {}};
   try {
-    return make(std::span<const CK_OBJECT_HANDLE>(before));
+    return make(making);
   } catch (const Error& error) {
-    fail_without_leftovers(token, before, spec, doing, error);
+    fail_without_leftovers(token, making, spec, doing, error);
   }
 }
 

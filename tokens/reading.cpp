@@ -117,9 +117,8 @@ bool has_essence(const Key& key, const Attributes& is) {
 
 // What a module was writing when its process was killed has neither a name nor what makes it a key.
 // A nameless key that is whole stays one: other programs make such.
-void refuse_half_written(const Key& key, const Attributes& is) {
-  if (!key.label.empty() || !key.id.empty() || has_essence(key, is)) return;
-  throw Error(Kind::token_failed, "it has neither a label, an id nor a value");
+bool is_half_written(const Key& key, const Attributes& is) {
+  return key.label.empty() && key.id.empty() && !has_essence(key, is);
 }
 
 }  // namespace
@@ -144,8 +143,10 @@ std::span<const CK_ATTRIBUTE_TYPE> attributes_of_any_object() {
   return kAll;
 }
 
-Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
-           const Attributes& is) {
+namespace {
+
+Key described(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
+              const Attributes& is) {
   Key key;
   key.handle = handle;
   key.object_class = object_class;
@@ -173,13 +174,28 @@ Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS obje
   }
   key.public_key = public_half(is, key.curve);
   key.uri = object_uri(token, key.label, key.id, type_of(object_class));
-  refuse_half_written(key, is);
+  return key;
+}
+
+}  // namespace
+
+Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
+           const Attributes& is) {
+  Key key = described(token, handle, object_class, is);
+  if (is_half_written(key, is))
+    throw Error(Kind::token_failed, "it has neither a label, an id nor a value");
   return key;
 }
 
 Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class) {
   return key_of(token, handle, object_class,
                 token.session->get(handle, attributes_of(object_class)));
+}
+
+bool is_half_written(const OpenToken& token, CK_OBJECT_HANDLE handle,
+                     CK_OBJECT_CLASS object_class) {
+  const Attributes is = token.session->get(handle, attributes_of(object_class));
+  return is_half_written(described(token, handle, object_class, is), is);
 }
 
 TokenCertificate read_certificate(const OpenToken& token, CK_OBJECT_HANDLE handle) {

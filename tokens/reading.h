@@ -32,6 +32,10 @@ Key key_of(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS obje
 // nothing about itself.
 Key read_key(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class);
 
+// True of a key object that a module began to write and did not finish: without a label, an id and
+// what makes it a key.
+bool is_half_written(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class);
+
 TokenCertificate read_certificate(const OpenToken& token, CK_OBJECT_HANDLE handle);
 
 }  // namespace hsmith::tokens

@@ -183,11 +183,11 @@ namespace {
 
 // `make` makes the key; it is found again, and is what it should be.
 Key made_wrapping_key(const OpenToken& token, const KeySpec& spec, const char* verb,
-                      const std::function<void()>& make) {
+                      const std::function<CK_OBJECT_HANDLE()>& make) {
   const std::string doing = fmt::format("{} the wrapping key {} on the token {}", verb,
                                         quoted(spec.label), quoted(token.info.label));
-  return made_or_removed(token, spec, doing, [&](auto) {
-    make();
+  return made_or_removed(token, spec, doing, [&](Making& making) {
+    making.made = {make()};
     Selector selector;
     selector.text = spec.label;
     selector.label = spec.label;
@@ -203,8 +203,8 @@ Key made_wrapping_key(const OpenToken& token, const KeySpec& spec, const char* v
 
 Key generate_wrapping_key(const OpenToken& token, const KeySpec& spec) {
   return made_wrapping_key(token, spec, "generate", [&] {
-    token.session->generate(generation_mechanism(*spec.type),
-                            wrapping_key_template(spec, unwrapping_demands()).attributes);
+    return token.session->generate(generation_mechanism(*spec.type),
+                                   wrapping_key_template(spec, unwrapping_demands()).attributes);
   });
 }
 
@@ -217,7 +217,7 @@ Key import_wrapping_key(const OpenToken& token, const KeySpec& spec, const Secre
         .set_number(CKA_CLASS, CKO_SECRET_KEY)
         .set_number(CKA_KEY_TYPE, CKK_AES)
         .set(CKA_VALUE, value.reveal());
-    token.session->create(whole.attributes);
+    return token.session->create(whole.attributes);
   });
 }
 
