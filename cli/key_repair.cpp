@@ -13,7 +13,9 @@
 #include "src/x509/certificate.h"
 #include "tokens/certificates.h"
 #include "tokens/keys.h"
+#include "tokens/made_key.h"
 #include "tokens/quirks.h"
+#include "tokens/reading.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -22,6 +24,7 @@ namespace {
 using tokens::Inventory;
 using tokens::Key;
 using tokens::OpenToken;
+using tokens::TokenCertificate;
 
 // True of a key that is made able to sign only for its own request.
 bool may_not_sign(const journal::Entry& entry) {
@@ -29,10 +32,26 @@ bool may_not_sign(const journal::Entry& entry) {
   return found != entry.intent.facts.end() && *found == false;
 }
 
+// False of a private key that may do something else than the entry's key was made for: hsmith says
+// of each use whether it may.
+bool is_used_as_in(const journal::Entry& entry, const OpenToken& token, const Key& key) {
+  if (fact(entry, "use").empty()) return true;
+  const tokens::TokenQuirks& quirks = tokens::token_quirks(token.info);
+  const auto uses =
+      tokens::parse_uses(fact(entry, "use"), ossl::key_type_named(fact(entry, "type")));
+  const auto is = [&](tokens::Claim may, tokens::Use use) {
+    return may.value_or(uses.contains(use)) == uses.contains(use);
+  };
+  return is(key.sign, tokens::Use::sign) && is(key.derive, tokens::Use::derive) &&
+         (is(key.decrypt, tokens::Use::decrypt) || quirks.rsa_signs_by_decrypting) &&
+         key.unwrap != true;
+}
+
 // True of an object that the token made itself, of the type that the entry's key was to have.
 bool is_made_as_in(const journal::Entry& entry, const OpenToken& token, const Key& key) {
   if (tokens::type_name(key) != fact(entry, "type")) return false;
   const bool is_private = key.object_class == CKO_PRIVATE_KEY;
+  if (is_private && !is_used_as_in(entry, token, key)) return false;
   if (tokens::token_quirks(token.info).never_local)
     return is_private && key.sensitive == true && key.always_sensitive != false;
   static constexpr CK_ATTRIBUTE_TYPE kLocal[] = {CKA_LOCAL};
@@ -140,15 +159,63 @@ Repaired delete_private(const OpenToken& token, const Inventory& inventory, cons
   return {true, fmt::format("deleted {}: {}", key.uri, why)};
 }
 
-// A certificate is destroyed first, and still there only where the token said otherwise.
-void delete_certificates(const OpenToken& token, const Inventory& inventory,
-                         const journal::Entry& entry, std::string& text) {
-  const Json meant = entry.intent.facts.value("certificates", Json::array());
-  for (const tokens::TokenCertificate& one : inventory.certificates) {
-    if (std::find(meant.begin(), meant.end(), hex(one.der)) == meant.end()) continue;
-    tokens::destroy(token, one);
-    text += fmt::format("{}deleted {}", text.empty() ? "" : "; ", one.uri);
+// The private key on the token, whatever its name, that holds one of these public keys or the
+// entry's own.
+std::optional<Key> holder_of(const OpenToken& token, const Inventory& inventory,
+                             const journal::Entry& entry, const std::vector<Key>& public_keys) {
+  std::vector<ossl::PKey> halves;
+  const auto known = parse_hex(fact(entry, "public_key")).value_or(Bytes{});
+  if (!known.empty()) halves.push_back(ossl::public_key_from_spki(known));
+  for (const Key& key : public_keys) {
+    if (key.public_key) halves.push_back(ossl::share(key.public_key.get()));
   }
+  for (const Key& key : inventory.private_keys) {
+    const bool holds = std::any_of(halves.begin(), halves.end(), [&](const ossl::PKey& half) {
+      if (key.public_key) return ossl::same_public_key(key.public_key.get(), half.get());
+      return tokens::holds_private_half(token, key, half.get());
+    });
+    if (holds) return key;
+  }
+  return std::nullopt;
+}
+
+// True of an object that could not be read, and is not known to be no private key.
+bool may_be_private(const OpenToken& token, const tokens::BrokenObject& broken) {
+  if (broken.object_class != CKO_PRIVATE_KEY && broken.object_class != CK_UNAVAILABLE_INFORMATION)
+    return false;
+  try {
+    return !tokens::is_half_written(token, broken.handle, CKO_PRIVATE_KEY);
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+// What goes with a private key that is not there by its name stays where the key is there by
+// another one, or may be what cannot be read.
+std::optional<Repaired> still_needed(const OpenToken& token, const Inventory& inventory,
+                                     const journal::Entry& entry,
+                                     const std::vector<Key>& public_keys,
+                                     const std::vector<TokenCertificate>& certificates) {
+  if (const auto key = holder_of(token, inventory, entry, public_keys))
+    return Repaired{true, fmt::format("the key is {} now, and stays", key->uri)};
+  if (public_keys.empty() && certificates.empty()) return std::nullopt;
+  for (const tokens::BrokenObject& broken : inventory.broken) {
+    if (!may_be_private(token, broken)) continue;
+    return Repaired{false, fmt::format("object {} cannot be read, and may be its private key: {}{}",
+                                       broken.handle, broken.reason, or_delete(entry))};
+  }
+  return std::nullopt;
+}
+
+// A certificate is destroyed first, and still there only where the token said otherwise.
+std::vector<TokenCertificate> certificates_left(const Inventory& inventory,
+                                                const journal::Entry& entry) {
+  const Json meant = entry.intent.facts.value("certificates", Json::array());
+  std::vector<TokenCertificate> left;
+  for (const TokenCertificate& one : inventory.certificates) {
+    if (std::find(meant.begin(), meant.end(), hex(one.der)) != meant.end()) left.push_back(one);
+  }
+  return left;
 }
 
 // Those that the journal knows only by what they are want consent, as private keys do. `nothing` is
@@ -178,17 +245,29 @@ Repaired take_away(const OpenToken& token, const journal::Entry& entry, const Co
   if (const auto stop = ambiguous(remains, entry)) return *stop;
   if (!remains.private_keys.empty())
     return delete_private(token, inventory, remains.private_keys.front(), context, why);
+  std::vector<TokenCertificate> certificates;
+  if (whole == Whole::yes) certificates = certificates_left(inventory, entry);
+  if (const auto stop = still_needed(token, inventory, entry, remains.public_keys, certificates))
+    return *stop;
   std::string text;
-  if (whole == Whole::yes) delete_certificates(token, inventory, entry, text);
+  for (const TokenCertificate& one : certificates) {
+    tokens::destroy(token, one);
+    text += fmt::format("{}deleted {}", text.empty() ? "" : "; ", one.uri);
+  }
   return delete_public(token, remains.public_keys, entry, context, text, nothing);
 }
 
-// The URI of the key that a new one was to replace, while both are there.
-std::optional<std::string> replaced_key(const Inventory& inventory, const journal::Entry& entry,
-                                        EVP_PKEY* made) {
+// The id of the key that a new one was to replace, and is to get.
+std::optional<Bytes> replaced_id(const journal::Entry& entry) {
   const auto found = entry.intent.facts.find("replaces");
   if (found == entry.intent.facts.end() || !found->is_object()) return std::nullopt;
   const auto id = parse_hex(found->value("id", ""));
+  return id && !id->empty() ? id : std::nullopt;
+}
+
+// The URI of what has that id beside the new key: the other key or what went with it.
+std::optional<std::string> replaced_object(const Inventory& inventory, const Bytes& id,
+                                           EVP_PKEY* made) {
   for (const Key& key : inventory.private_keys) {
     if (key.id != id) continue;
     try {
@@ -197,7 +276,24 @@ std::optional<std::string> replaced_key(const Inventory& inventory, const journa
       return key.uri;
     }
   }
+  for (const Key& key : inventory.public_keys) {
+    const bool is_its = key.public_key && ossl::same_public_key(key.public_key.get(), made);
+    if (key.id == id && !is_its) return key.uri;
+  }
+  for (const TokenCertificate& certificate : inventory.certificates) {
+    if (certificate.id == id) return certificate.uri;
+  }
   return std::nullopt;
+}
+
+// Gives the pair the id, and reads it back: the public half first, as its making does.
+void give_id(const OpenToken& token, const Bytes& id, Key& key, std::vector<Key>& public_keys) {
+  for (Key& half : public_keys) {
+    if (half.id != id) tokens::set_id(token, half.handle, id);
+    half.id = id;
+  }
+  if (key.id != id) tokens::set_id(token, key.handle, id);
+  key.id = id;
 }
 
 // True when something else on the token than these objects has the label.
@@ -227,13 +323,16 @@ std::string nothing_but_namesakes(const Inventory& inventory, const journal::Ent
 Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
                            const Context& context) {
   const Inventory inventory = tokens::take_inventory(token);
-  const Remains remains = remains_of(token, inventory, entry, Whole::no);
+  Remains remains = remains_of(token, inventory, entry, Whole::no);
   if (const auto stop = ambiguous(remains, entry)) return *stop;
-  if (remains.private_keys.empty())
+  if (remains.private_keys.empty()) {
+    if (const auto stop = still_needed(token, inventory, entry, remains.public_keys, {}))
+      return *stop;
     return delete_public(token, remains.public_keys, entry, context, "",
                          nothing_but_namesakes(inventory, entry));
+  }
   if (remains.public_keys.size() > 1) return several(entry);
-  const Key& key = remains.private_keys.front();
+  Key& key = remains.private_keys.front();
   // A private RSA key knows its public half, but other programs look for the object.
   EVP_PKEY* half =
       remains.public_keys.empty() ? nullptr : remains.public_keys.front().public_key.get();
@@ -248,11 +347,13 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
   journal::Intent more = entry.intent;
   more.facts["public_key"] = hex(ossl::spki_of(half));
   journal::update(entry.file, more);
+  const auto id = replaced_id(entry);
+  const auto old = id ? replaced_object(inventory, *id, half) : std::nullopt;
+  if (id && !old) give_id(token, *id, key, remains.public_keys);
   tokens::complete_identity(token, key, remains.public_keys, half);
   if (may_not_sign(entry)) tokens::forbid_signing(token, key);
   const std::string request = fact(entry, "request");
   const std::string whole = fmt::format("the key {} is whole", quoted(key.label));
-  const auto old = replaced_key(inventory, entry, half);
   if (old)
     return {true, fmt::format("{}; {}, which it was to replace, is still there", whole, *old)};
   if (request.empty()) return {true, whole};
@@ -308,14 +409,19 @@ Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
   const auto id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   const std::string from = fact(entry, "from");
   const std::string to = fact(entry, "to");
-  if (fact(entry, "public_key").empty())
+  const auto known = parse_hex(fact(entry, "public_key")).value_or(Bytes{});
+  if (known.empty())
     return {true, "nothing is half done: a key without its public half is one object"};
-  for (const Key& key : inventory.private_keys) {
+  const ossl::PKey half = ossl::public_key_from_spki(known);
+  for (Key key : inventory.private_keys) {
     if (key.id != id || (key.label != from && key.label != to)) continue;
     const std::string its = public_key_fact(inventory, key);
-    if (its.empty())
-      return in_doubt({key.uri}, entry);  // its public half has the new label already
-    if (its != fact(entry, "public_key")) continue;
+    // Where a key has no id, its public half may have the new label already, and is not found by
+    // it.
+    const bool is_its = its.empty() ? tokens::holds_private_half(token, key, half.get())
+                                    : its == fact(entry, "public_key");
+    if (!is_its) continue;
+    key.public_key = {ossl::share(half.get()).release(), EVP_PKEY_free};
     const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
     if (has_another(token, objects, to))
       return {false, fmt::format("another object has the label {} by now: give one of the two "

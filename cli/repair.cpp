@@ -148,6 +148,19 @@ std::optional<Repaired> is_for_another_token(const journal::Intent& intent,
                                      shell_word(intent.token_label))};
 }
 
+// A token that was made anew, or is gone, is the user's to tell.
+OpenToken open_token_of(const journal::Entry& entry, Context& context, const tokens::Reach& way) {
+  try {
+    return open_as(fact(entry, "login_as") == "so" ? "so" : "user", context, way);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::not_found) throw;
+    throw Error(error).hint(
+        fmt::format("{}; when the token is gone for good, or was made anew, "
+                    "delete {}",
+                    error.hint(), quoted(entry.file.string())));
+  }
+}
+
 Repaired repair_on_token(const journal::Entry& entry, Context& context) {
   tokens::Reach way = reach(context);
   if (const auto stop = is_for_another_token(entry.intent, way.token)) return *stop;
@@ -159,7 +172,7 @@ Repaired repair_on_token(const journal::Entry& entry, Context& context) {
   // NSS gives all its tokens one serial number. A label that is not UTF-8 is not in the journal.
   if (entry.intent.token_label.find("\uFFFD") == std::string::npos)
     way.token.label = entry.intent.token_label;
-  const OpenToken token = open_as(fact(entry, "login_as") == "so" ? "so" : "user", context, way);
+  const OpenToken token = open_token_of(entry, context, way);
   const auto lock = tokens::lock_token(way, token.info);
   record(
       context,
