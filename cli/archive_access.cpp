@@ -160,8 +160,8 @@ SealKey open_seal_key(Context& context, const ArchiveOptions& options, X509* sea
   SealKey seal;
   seal.token = open_for_user(context, pkcs11::Access::read_only, selector ? &*selector : nullptr);
   const tokens::Inventory inventory = tokens::take_inventory(seal.token);
-  const tokens::Key key =
-      tokens::key_of_certificate(inventory, seal_certificate, "the archive's seal certificate");
+  const tokens::Key key = tokens::key_of_certificate(seal.token, inventory, seal_certificate,
+                                                     "the archive's seal certificate");
   seal.key = tokens::remote_key(seal.token, key);
   return seal;
 }

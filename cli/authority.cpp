@@ -31,7 +31,7 @@ void settle_certificates(const tokens::OpenToken& token, const OpenAuthority& au
                          const ca::Authority& own) {
   tokens::Inventory inventory = tokens::take_inventory(token);
   const tokens::Key& key =
-      tokens::key_of_certificate(inventory, own.certificate.get(), "the CA's certificate");
+      tokens::key_of_certificate(token, inventory, own.certificate.get(), "the CA's certificate");
   tokens::install(token, inventory, key, own.certificate.get());
   for (const tokens::TokenCertificate& there : inventory.certificates) {
     for (const ca::Authority& older : authority.certificates) {
@@ -79,8 +79,8 @@ AuthorityToken open_authority_token(Context& context, const OpenAuthority& autho
 }
 
 ca::Signer signer_of(const AuthorityToken& token, const ca::Authority& authority) {
-  const tokens::Key& key = tokens::key_of_certificate(token.inventory, authority.certificate.get(),
-                                                      "the CA's certificate");
+  const tokens::Key& key = tokens::key_of_certificate(
+      token.token, token.inventory, authority.certificate.get(), "the CA's certificate");
   tokens::check_may_sign(key);
   return {authority.certificate.get(), tokens::remote_key(token.token, key)};
 }

@@ -63,8 +63,8 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
   const Bytes id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   delete_half_made(token, *der, id, labels);
   const Inventory inventory = tokens::take_inventory(token);
-  const Key& key =
-      tokens::key_of_certificate(inventory, certificate.get(), "the certificate in the journal");
+  const Key& key = tokens::key_of_certificate(token, inventory, certificate.get(),
+                                              "the certificate in the journal");
   // Under either of its labels: it may have the later one already.
   bool installed = false;
   std::string others;

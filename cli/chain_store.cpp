@@ -8,6 +8,7 @@
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
 #include "src/x509/name.h"
+#include "tokens/matching.h"
 #include "tokens/quirks.h"
 
 namespace hsmith::cli {
@@ -62,12 +63,8 @@ fs::path keep_in_state(X509* certificate, ChainPlace place, const Context& conte
 }
 
 bool has_key_here(const tokens::Inventory& inventory, X509* certificate) {
-  try {
-    tokens::key_of_certificate(inventory, certificate, "");
-    return true;
-  } catch (const Error& error) {
-    return error.kind() == Kind::ambiguous;
-  }
+  EVP_PKEY* certified = X509_get0_pubkey(certificate);
+  return certified != nullptr && !tokens::keys_with(inventory, certified).empty();
 }
 
 [[noreturn]] void refuse_choice(const std::vector<const ChainCertificate*>& hits,

@@ -133,10 +133,11 @@ void refuse_copy(const Leaf& leaf, const tokens::TokenCertificate& there) {
       .candidates({there.uri});
 }
 
-// With the user logged in the private key proves that it fits.
+// With the user logged in the private key proves that it fits, but for a certificate that is there
+// beside a key that shows its public half.
 Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, const Leaf& leaf) {
   X509* certificate = leaf.certificate.get();
-  const tokens::Key& key = tokens::key_of_certificate(inventory, certificate, leaf.name);
+  const tokens::Key& key = tokens::key_of_certificate(token, inventory, certificate, leaf.name);
   Job job{
       .leaf = &leaf, .key = &key, .succession = succession_of(token, inventory, key, certificate)};
   const Bytes der = x509::certificate_der(certificate);
@@ -145,7 +146,7 @@ Job prepare(const tokens::OpenToken& token, const tokens::Inventory& inventory, 
     if (!tokens::is_beside(token, there, key)) refuse_copy(leaf, there);
     job.there = true;
   }
-  if (!job.there && token.login == tokens::Login::user &&
+  if ((!job.there || !key.public_key) && token.login == tokens::Login::user &&
       !tokens::holds_private_half(token, key, x509::public_key_of(certificate))) {
     throw Error(Kind::mismatch,
                 fmt::format("install the certificate of {}: the private key {} does not fit it",

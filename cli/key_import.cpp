@@ -8,6 +8,7 @@
 #include "src/ossl/check.h"
 #include "src/x509/certificate.h"
 #include "tokens/certificates.h"
+#include "tokens/matching.h"
 
 namespace hsmith::cli {
 namespace {
@@ -24,6 +25,13 @@ std::set<tokens::Use> uses_of(const ImportedKey& input, const std::string& use,
 }
 
 }  // namespace
+
+void check_absent(const tokens::OpenToken& token, const tokens::Inventory& inventory, EVP_PKEY* key,
+                  const std::string& doing) {
+  const auto there = tokens::keys_with(token, inventory, key);
+  if (there.empty()) return;
+  throw Error(Kind::exists, fmt::format("{}: it is on the token as {}", doing, there.front()->uri));
+}
 
 void install_certificates(const tokens::OpenToken& token, const tokens::Key& key,
                           std::span<const ossl::Certificate> certificates, const char* verb) {

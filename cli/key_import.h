@@ -20,6 +20,11 @@ struct ImportedKey {
 tokens::KeySpec import_spec(const ImportedKey& input, const std::string& label,
                             const std::string& use, const std::string& name);
 
+// Throws exists when the key is on the token already: a second copy would be another key to every
+// program that looks for it. `doing` is "import the key …".
+void check_absent(const tokens::OpenToken& token, const tokens::Inventory& inventory, EVP_PKEY* key,
+                  const std::string& doing);
+
 // Puts the certificates of a new key beside it. Where that fails the key stays, and `doctor
 // --repair` goes on: the journal has the fact "certificates". `verb` is what was done with the key.
 void install_certificates(const tokens::OpenToken& token, const tokens::Key& key,

@@ -17,6 +17,7 @@
 #include "tokens/quirks.h"
 #include "tokens/reading.h"
 #include "tokens/token_key.h"
+#include "tokens/whole_key.h"
 
 namespace hsmith::cli {
 namespace {
@@ -422,7 +423,7 @@ Repaired repair_rename(const OpenToken& token, const journal::Entry& entry) {
                                     : its == fact(entry, "public_key");
     if (!is_its) continue;
     key.public_key = {ossl::share(half.get()).release(), EVP_PKEY_free};
-    const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
+    const tokens::KeyObjects objects = tokens::whole_key(token, inventory, key);
     if (has_another(token, objects, to))
       return {false, fmt::format("another object has the label {} by now: give one of the two "
                                  "another name (hsmith key rename URI NEW){}",

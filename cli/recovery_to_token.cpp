@@ -138,7 +138,7 @@ tokens::Key put(Context& context, const tokens::OpenToken& token, const Opened& 
   X509* user = opened.input->blob.user.get();
   const tokens::Inventory inventory = tokens::take_inventory(token);
   const std::string label = label_of(target, user);
-  auto there = tokens::keys_with(inventory, x509::public_key_of(user));
+  auto there = tokens::keys_with(token, inventory, x509::public_key_of(user));
   if (there.empty()) there = left_alone(token, inventory, label, x509::public_key_of(user));
   if (!there.empty()) return complete(context, token, choose(there, target, label), user);
   ImportedKey input;

@@ -156,16 +156,20 @@ std::string told_apart(const TokenCertificate& certificate) {
 // What each of several can be named by: its URI, or where two have one, its fingerprint.
 struct Names {
   std::vector<std::string> names;
-  bool are_uris = true;
+  std::string hint = "name one of them by its label or its URI";
 };
 Names names_of(const std::vector<TokenCertificate>& hits) {
   Names result;
   for (const TokenCertificate& hit : hits) result.names.push_back(hit.uri);
   const std::set<std::string> different(result.names.begin(), result.names.end());
-  result.are_uris = different.size() == hits.size();
-  if (result.are_uris) return result;
+  if (different.size() == hits.size()) return result;
   result.names.clear();
   for (const TokenCertificate& hit : hits) result.names.push_back(told_apart(hit));
+  const std::set<std::string> named(result.names.begin(), result.names.end());
+  result.hint = named.size() == hits.size()
+                    ? "name one of them by its fingerprint: sha256:HEX"
+                    : "no name tells copies apart that have one label and one id: delete one with "
+                      "the module's own tool, such as pkcs11-tool --delete-object";
   return result;
 }
 
@@ -198,12 +202,12 @@ std::vector<TokenCertificate> certificates_named(const OpenToken& token, const S
 
 }  // namespace
 
-const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
+const Key& key_of_certificate(const OpenToken& token, const Inventory& inventory, X509* certificate,
                               const std::string& name) {
   EVP_PKEY* wanted = X509_get0_pubkey(certificate);
   if (wanted == nullptr)
     throw Error(Kind::malformed, fmt::format("read {}: its public key is of no known kind", name));
-  const std::vector<const Key*> hits = keys_with(inventory, wanted);
+  const std::vector<const Key*> hits = keys_with(token, inventory, wanted);
   if (hits.size() == 1) return *hits.front();
   std::vector<std::string> uris;
   if (hits.empty()) {
@@ -302,8 +306,7 @@ TokenCertificate find_one_certificate(const OpenToken& token, const Selector& se
   throw Error(Kind::ambiguous,
               fmt::format("find the certificate {} on the token {}: {} match",
                           quoted(selector.text), quoted(token.info.label), hits.size()))
-      .hint(several.are_uris ? "name one of them by its label or its URI"
-                             : "name one of them by its fingerprint: sha256:HEX")
+      .hint(several.hint)
       .candidates(std::move(several.names));
 }
 

@@ -8,9 +8,10 @@
 
 namespace hsmith::tokens {
 
-// Exactly one private key whose public half the certificate certifies; mismatch (not_found among
-// keys is a mismatch of the input) when there is none here, ambiguous when several copies are.
-const Key& key_of_certificate(const Inventory& inventory, X509* certificate,
+// Exactly one private key whose public half the certificate certifies, proved where that is
+// doubtful (matching.h); mismatch (not_found among keys is a mismatch of the input) when there is
+// none here, ambiguous when several copies are.
+const Key& key_of_certificate(const OpenToken& token, const Inventory& inventory, X509* certificate,
                               const std::string& name);
 
 // The certificate that is in service for a key: the only one on the token with its public key, or

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 #include "pkcs11/names.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "tokens/matching.h"
 #include "tokens/quirks.h"
 #include "tokens/reading.h"
 
@@ -45,6 +47,22 @@ std::vector<std::string> uris_of(std::span<const Key> keys) {
   return uris;
 }
 
+// How one of several keys can be named, which may have one id, or one id and one label.
+std::string how_to_name(std::span<const Key> keys) {
+  std::set<std::string> ids;
+  std::set<std::string> uris;
+  for (const Key& key : keys) {
+    ids.insert(hex(key.id));
+    uris.insert(key.uri);
+  }
+  if (uris.size() < keys.size())
+    return "no name tells those apart that have one label and one id: give one another id with the "
+           "module's own tool, such as pkcs11-tool --set-id";
+  if (keys.empty() || ids.size() < keys.size() || ids.contains(""))
+    return "name one of them by its URI";
+  return "name one of them by its id, for example id:" + *ids.begin();
+}
+
 [[noreturn]] void fail_not_found(const OpenToken& token, const Selector& selector,
                                  const std::string& doing) {
   Template any;
@@ -82,9 +100,7 @@ Key find_one(const OpenToken& token, const Selector& selector) {
   const std::vector<Key> keys =
       while_doing(doing, [&] { return read_all(token, handles, CKO_PRIVATE_KEY); });
   throw Error(Kind::ambiguous, fmt::format("{}: {} private keys match", doing, handles.size()))
-      .hint(keys.empty() || keys.front().id.empty()
-                ? "name one of them by its URI"
-                : "name one of them by its id, for example id:" + hex(keys.front().id))
+      .hint(how_to_name(keys))
       .candidates(uris_of(keys));
 }
 
@@ -98,18 +114,14 @@ class PublicHalf {
   explicit PublicHalf(const Key& key) : key_(key) {}
 
   void add(const Key& other) {
-    if (goes_along(other.label, other.id) && other.public_key)
+    if (goes_along(key_, other.label, other.id) && other.public_key)
       found_.push_back({other.label, ossl::share(other.public_key.get())});
   }
 
   // The certificate counts only as far as it can be read.
   void add(const TokenCertificate& other) {
-    if (!goes_along(other.label, other.id)) return;
-    const unsigned char* start = other.der.data();
-    const ossl::Certificate certificate(
-        d2i_X509(nullptr, &start, static_cast<long>(other.der.size())));
-    EVP_PKEY* key = certificate ? X509_get0_pubkey(certificate.get()) : nullptr;
-    if (key != nullptr) found_.push_back({other.label, ossl::share(key)});
+    if (!goes_along(key_, other.label, other.id)) return;
+    if (ossl::PKey key = certified_key(other)) found_.push_back({other.label, std::move(key)});
   }
 
   // Something that goes along could not be read: why, where nothing else tells the public half.
@@ -137,15 +149,14 @@ class PublicHalf {
     return std::move(found_.front().key);
   }
 
+  // After take(): whether the label tells that it is this key's.
+  bool has_its_label() const { return found_.front().label == key_.label; }
+
  private:
   struct Found {
     std::string label;
     ossl::PKey key;
   };
-
-  bool goes_along(const std::string& label, const Bytes& id) const {
-    return id == key_.id && (!id.empty() || (!label.empty() && label == key_.label));
-  }
 
   const Key& key_;
   std::vector<Found> found_;
@@ -194,7 +205,16 @@ ossl::PKey public_key_of(const Inventory& inventory, const Key& key) {
   PublicHalf half(key);
   for (const Key& other : inventory.public_keys) half.add(other);
   for (const TokenCertificate& other : inventory.certificates) half.add(other);
-  return half.take();
+  ossl::PKey found = half.take();
+  for (const Key* other : sharing_id(inventory, key)) {
+    const bool may_be_its =
+        !other->public_key || ossl::same_public_key(other->public_key.get(), found.get());
+    if (!may_be_its || (half.has_its_label() && other->label != key.label)) continue;
+    throw Error(Kind::not_found, fmt::format("read the public key of {}: it may as well be that of "
+                                             "{}",
+                                             key.uri, other->uri));
+  }
+  return found;
 }
 
 void check_free(const OpenToken& token, const std::string& label, ByteView id,
@@ -222,18 +242,16 @@ KeyObjects objects_of(const Inventory& inventory, const Key& key) {
   } catch (const Error& error) {
     if (error.kind() != Kind::not_found) throw;
   }
-  const auto goes_along = [&](EVP_PKEY* other, const Bytes& other_id) {
+  const bool is_alone = sharing_id(inventory, key).empty();
+  const auto is_its = [&](EVP_PKEY* other, const Bytes& other_id) {
     if (other != nullptr && half) return ossl::same_public_key(other, half.get());
-    return !key.id.empty() && other_id == key.id;
+    return is_alone && !key.id.empty() && other_id == key.id;
   };
   for (const Key& other : inventory.public_keys) {
-    if (goes_along(other.public_key.get(), other.id)) objects.public_keys.push_back(other);
+    if (is_its(other.public_key.get(), other.id)) objects.public_keys.push_back(other);
   }
   for (const TokenCertificate& other : inventory.certificates) {
-    const unsigned char* start = other.der.data();
-    const ossl::Certificate parsed(d2i_X509(nullptr, &start, static_cast<long>(other.der.size())));
-    EVP_PKEY* its_key = parsed ? X509_get0_pubkey(parsed.get()) : nullptr;
-    if (goes_along(its_key, other.id)) objects.certificates.push_back(other);
+    if (is_its(certified_key(other).get(), other.id)) objects.certificates.push_back(other);
   }
   return objects;
 }

@@ -68,7 +68,7 @@ Key find_one(const OpenToken& token, const Selector& selector);
 // certificate that goes with it by id, or by label where it has no id. Throws not_found when the
 // token has none, mismatch when two places disagree.
 ossl::PKey public_key_of(const OpenToken& token, const Key& key);
-// The same without asking the token again.
+// The same without asking the token again; not_found too where it may be another private key's.
 ossl::PKey public_key_of(const Inventory& inventory, const Key& key);
 
 // Throws exists when a label or an id is taken by any key or certificate; an empty id is not
@@ -96,7 +96,7 @@ void complete_identity(const OpenToken& token, const Key& private_key,
                        const std::vector<Key>& public_keys, EVP_PKEY* half);
 
 // The objects that go together with a private key: itself, its public key, its certificates; by
-// public key, and by id where an object does not show its public key.
+// public key, and where an object does not show it, by an id that no other private key has.
 struct KeyObjects {
   Key private_key;
   std::vector<Key> public_keys;

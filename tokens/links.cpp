@@ -54,15 +54,26 @@ bool is_half(const ossl::PKey& a, const ossl::PKey& b) {
   return a && b && ossl::same_public_key(a.get(), b.get());
 }
 
-// The public half that the private key or its neighbours by id show; null when they do not, or
-// show several.
-ossl::PKey shown_half(const Inventory& inventory, const Key& key) {
+bool is_proved(const OpenToken& token, const Key& key, EVP_PKEY* half) {
   try {
-    return public_key_of(inventory, key);
+    return holds_private_half(token, key, half);
+  } catch (const Error& error) {  // another kind of key
+    if (error.kind() == Kind::token_removed) throw;
+    return false;
+  }
+}
+
+// The public half that the private key shows, or that its neighbours by id show and it proves; null
+// when they do not, or show several.
+ossl::PKey shown_half(const OpenToken& token, const Inventory& inventory, const Key& key) {
+  ossl::PKey half;
+  try {
+    half = public_key_of(inventory, key);
   } catch (const Error& error) {
     if (error.kind() != Kind::not_found && error.kind() != Kind::mismatch) throw;
     return nullptr;
   }
+  return key.public_key || is_proved(token, key, half.get()) ? std::move(half) : nullptr;
 }
 
 ossl::PKey proved_half(const OpenToken& token, const Key& key, const std::vector<Shown>& shown,
@@ -73,11 +84,7 @@ ossl::PKey proved_half(const OpenToken& token, const Key& key, const std::vector
       return is_half(links.public_half, one.half);
     });
     if (has_partner || !one.half || ++trials > kMostTrials) continue;
-    try {
-      if (holds_private_half(token, key, one.half.get())) return ossl::share(one.half.get());
-    } catch (const Error& error) {  // another kind of key
-      if (error.kind() == Kind::token_removed) throw;
-    }
+    if (is_proved(token, key, one.half.get())) return ossl::share(one.half.get());
   }
   return nullptr;
 }
@@ -220,7 +227,7 @@ LinkSurvey survey_links(const OpenToken& token, const Inventory& inventory) {
   LinkSurvey survey;
   std::vector<const Key*> hidden;
   for (const Key& key : inventory.private_keys) {
-    ossl::PKey half = shown_half(inventory, key);
+    ossl::PKey half = shown_half(token, inventory, key);
     if (half) {
       survey.keys.push_back({key, std::move(half), {}});
     } else {

@@ -39,9 +39,9 @@ struct LinkSurvey {
   std::vector<Stray> duplicates;  // a key that is there twice is in no Links: nobody knows which
 };
 
-// Looks at everything. A private key that nothing shows the public half of is tried, by an
-// operation, with public keys and certificates that have no partner. Throws token_removed; what
-// else a token fails at in a trial is no match.
+// Looks at everything. A private key that does not show its public half is tried, by an operation,
+// with what has its id, and then with public keys and certificates that have no partner. Throws
+// token_removed; what else a token fails at in a trial is no match.
 LinkSurvey survey_links(const OpenToken& token, const Inventory& inventory);
 
 // Gives the misfits their label and id and reads them back; a certificate that may not be changed

@@ -127,8 +127,9 @@ std::string object_uri(const OpenToken& token, const std::string& label, ByteVie
                        ObjectType type) {
   Uri uri;
   uri.token = token.info.label;
-  if (!id.empty()) uri.id = to_bytes(id);
-  if (!label.empty()) uri.object = label;
+  // Empty ones too: without them the URI would name every object that has one.
+  uri.id = to_bytes(id);
+  uri.object = label;
   uri.type = type;
   return format(uri);
 }

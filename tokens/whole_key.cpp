@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
+#include "tokens/matching.h"
 #include "tokens/reading.h"
 
 namespace hsmith::tokens {
@@ -32,11 +33,42 @@ void check_all_read(const OpenToken& token, const Key& key, CK_OBJECT_CLASS obje
   }
 }
 
+// How much an object's names say that it is this key's.
+template <typename Object>
+int nearness(const Object& object, const Key& key) {
+  const bool has_id = !key.id.empty() && object.id == key.id;
+  const bool has_label = !key.label.empty() && object.label == key.label;
+  return 2 * has_id + has_label;
+}
+
+// What is as near to another private key with the same public half stays with that one.
+template <typename Object>
+void leave_to_copies(const std::vector<const Key*>& all, const Key& key,
+                     std::vector<Object>& objects) {
+  std::erase_if(objects, [&](const Object& object) {
+    return std::any_of(all.begin(), all.end(), [&](const Key* other) {
+      return other->handle != key.handle && nearness(object, *other) >= nearness(object, key);
+    });
+  });
+}
+
+KeyObjects own_objects(const OpenToken& token, const Inventory& inventory, const Key& key) {
+  if (!has_doubtful_half(inventory, key)) return objects_of(inventory, key);
+  const Key proved = with_proved_half(token, inventory, key);
+  return proved.public_key ? objects_of(inventory, proved) : KeyObjects{key, {}, {}};
+}
+
 }  // namespace
 
 KeyObjects whole_key(const OpenToken& token, const Inventory& inventory, const Key& key) {
-  KeyObjects objects = objects_of(inventory, key);
-  if (key.object_class == CKO_SECRET_KEY || key.id.empty()) return objects;
+  if (key.object_class == CKO_SECRET_KEY) return objects_of(inventory, key);
+  KeyObjects objects = own_objects(token, inventory, key);
+  if (EVP_PKEY* half = objects.private_key.public_key.get()) {
+    const std::vector<const Key*> all = keys_with(token, inventory, half);
+    leave_to_copies(all, key, objects.public_keys);
+    leave_to_copies(all, key, objects.certificates);
+  }
+  if (key.id.empty()) return objects;
   check_all_read(token, key, CKO_PUBLIC_KEY, inventory.public_keys);
   check_all_read(token, key, CKO_CERTIFICATE, inventory.certificates);
   return objects;

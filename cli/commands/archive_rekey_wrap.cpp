@@ -65,7 +65,7 @@ Outcome run(const Options& options, Context& context) {
   const tokens::Inventory inventory = tokens::take_inventory(token);
   X509* from = exported.from.get();
   const tokens::Key& where =
-      tokens::key_of_certificate(inventory, from, "the agent " + agent_text(from));
+      tokens::key_of_certificate(token, inventory, from, "the agent " + agent_text(from));
   if (context.options.plan) return planned({{Change::Kind::create, options.output}});
   Json agents = Json::array();
   for (const std::size_t index : to)

@@ -20,7 +20,7 @@ std::optional<tokens::Key> key_to_ask(const tokens::OpenToken& token, const Opti
                                       const NamedCertificate& named) {
   if (!options.key.empty()) return tokens::find_one(token, tokens::parse_selector(options.key));
   try {
-    return tokens::key_of_certificate(tokens::take_inventory(token), named.certificate.get(),
+    return tokens::key_of_certificate(token, tokens::take_inventory(token), named.certificate.get(),
                                       named.name);
   } catch (const Error& error) {
     if (error.kind() == Kind::mismatch) return std::nullopt;

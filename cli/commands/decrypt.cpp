@@ -13,6 +13,7 @@
 #include "src/cms/smime.h"
 #include "src/x509/certificate.h"
 #include "src/x509/kind.h"
+#include "tokens/matching.h"
 #include "tokens/token_key.h"
 
 namespace hsmith::cli {
@@ -61,19 +62,24 @@ Bytes read_message(const std::string& file) {
   return cms::cms_of(content, file);
 }
 
-// A private key with the certificates that go with it, whether they are in service or not.
+// A private key whose public half is known, with the certificates that go with it, whether they are
+// in service or not.
 struct Candidate {
   tokens::Key key;
-  ossl::PKey public_half;  // null: the token does not show it, and it cannot be used
   std::vector<ossl::Certificate> certificates;
 };
 
-ossl::PKey public_half_of(const tokens::Inventory& inventory, const tokens::Key& key) {
+// With its public half, where anybody knows it and no other key may have it.
+tokens::Key with_public_half(const tokens::OpenToken& token, const tokens::Inventory& inventory,
+                             tokens::Key key) {
   try {
-    return tokens::public_key_of(inventory, key);
-  } catch (const Error&) {  // without it nothing tells what belongs to the key
-    return nullptr;
+    if (tokens::has_doubtful_half(inventory, key))
+      return tokens::with_proved_half(token, inventory, key);
+    key.public_key = {tokens::public_key_of(inventory, key).release(), EVP_PKEY_free};
+  } catch (const Error& error) {  // without it nothing tells what belongs to the key
+    if (error.kind() == Kind::token_removed) throw;
   }
+  return key;
 }
 
 std::vector<Candidate> candidates_of(const tokens::OpenToken& token, const Options& options) {
@@ -84,16 +90,17 @@ std::vector<Candidate> candidates_of(const tokens::OpenToken& token, const Optio
   if (!options.certificate.empty())
     named = x509::read_certificate(read_file(options.certificate), quoted(options.certificate));
   std::vector<Candidate> candidates;
-  for (tokens::Key& key : keys) {
-    Candidate candidate{key, public_half_of(inventory, key), {}};
-    for (const tokens::TokenCertificate& found : tokens::objects_of(inventory, key).certificates) {
+  for (const tokens::Key& key : keys) {
+    Candidate candidate{with_public_half(token, inventory, key), {}};
+    if (!candidate.key.public_key) continue;
+    for (const auto& found : tokens::objects_of(inventory, candidate.key).certificates) {
       try {
         candidate.certificates.push_back(x509::certificate_from_der(found.der, found.uri));
       } catch (const Error&) {  // one that cannot be read names no recipient
       }
     }
-    if (named && candidate.public_half &&
-        ossl::same_public_key(candidate.public_half.get(), x509::public_key_of(named.get()))) {
+    if (named &&
+        ossl::same_public_key(candidate.key.public_key.get(), x509::public_key_of(named.get()))) {
       candidate.certificates.push_back(ossl::share(named.get()));
     }
     candidates.push_back(std::move(candidate));
@@ -102,9 +109,9 @@ std::vector<Candidate> candidates_of(const tokens::OpenToken& token, const Optio
 }
 
 bool fits(const cms::Recipient& recipient, const Candidate& candidate) {
-  if (recipient.kind == cms::Recipient::Kind::other || !candidate.public_half) return false;
+  if (recipient.kind == cms::Recipient::Kind::other) return false;
   const bool rsa = recipient.kind == cms::Recipient::Kind::rsa;
-  return ossl::algorithm_of(candidate.public_half.get()) ==
+  return ossl::algorithm_of(candidate.key.public_key.get()) ==
          (rsa ? ossl::KeyAlgorithm::rsa : ossl::KeyAlgorithm::ec);
 }
 
@@ -116,7 +123,7 @@ bool is_named(const cms::Recipient& recipient, const Candidate& candidate) {
                   [&](const ossl::Certificate& c) { return cms::names(name, c.get()); });
   if (by_certificate || name.key_identifier.empty()) return by_certificate;
   return equal(name.key_identifier, candidate.key.id) ||
-         equal(name.key_identifier, ossl::key_identifier(candidate.public_half.get()));
+         equal(name.key_identifier, ossl::key_identifier(candidate.key.public_key.get()));
 }
 
 struct Match {
@@ -124,22 +131,42 @@ struct Match {
   const Candidate* candidate = nullptr;
 };
 
+bool may_decrypt(const tokens::Key& key) {
+  return key.decrypt != false || key.unwrap == true || key.derive == true;
+}
+
+// The one key that is the recipient and may decrypt, or null. Throws ambiguous for different keys.
+const Candidate* find_usable(const cms::Recipient& recipient,
+                             const std::vector<Candidate>& candidates, const Options& options) {
+  const Candidate* usable = nullptr;
+  for (const Candidate& one : candidates) {
+    if (!may_decrypt(one.key) || !is_named(recipient, one)) continue;
+    if (usable == nullptr) usable = &one;
+    if (ossl::same_public_key(usable->key.public_key.get(), one.key.public_key.get())) continue;
+    throw Error(Kind::ambiguous, fmt::format("decrypt {}: several keys may be its recipient {}",
+                                             quoted(options.file), cms::recipient_text(recipient)))
+        .hint("name one of them with --key")
+        .candidates({usable->key.uri, one.key.uri});
+  }
+  return usable;
+}
+
 // The first recipient of the message whose key is here and may decrypt. A key that was named and
 // has no certificate may be meant by the one recipient that its type fits.
 Match find_recipient(const cms::EnvelopedData& message, const std::vector<Candidate>& candidates,
                      const Options& options) {
   Match match;
   for (const cms::Recipient& recipient : message.recipients) {
+    if (!recipient.refusal) {
+      const Candidate* usable = find_usable(recipient, candidates, options);
+      if (usable != nullptr) return {&recipient, usable};
+    }
     for (const Candidate& candidate : candidates) {
-      if (!is_named(recipient, candidate)) continue;
-      const bool usable =
-          !recipient.refusal && (candidate.key.decrypt != false || candidate.key.unwrap == true ||
-                                 candidate.key.derive == true);
-      if (usable) return {&recipient, &candidate};
-      if (match.recipient == nullptr) match = {&recipient, &candidate};
+      if (match.recipient == nullptr && is_named(recipient, candidate))
+        match = {&recipient, &candidate};
     }
   }
-  if (match.recipient != nullptr || options.key.empty()) return match;
+  if (match.recipient != nullptr || options.key.empty() || candidates.empty()) return match;
   const Candidate& named = candidates.front();
   std::size_t fitting = 0;
   for (const cms::Recipient& recipient : message.recipients) {

@@ -84,6 +84,8 @@ Outcome run(const Options& options, Context& context) {
   const auto lock = tokens::lock_token(way, token.info);
   tokens::check_takes_keys(token);
   tokens::check_free(token, spec.label, spec.id);
+  check_absent(token, inventory_for_change(token, context), input.key.get(),
+               "import " + quoted(options.file));
   if (context.options.plan) {
     std::vector<Change> changes{
         {Change::Kind::create,

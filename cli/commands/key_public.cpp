@@ -6,7 +6,7 @@
 #include "src/base/text.h"
 #include "src/ossl/public_formats.h"
 #include "src/x509/input.h"
-#include "tokens/keys.h"
+#include "tokens/matching.h"
 
 namespace hsmith::cli {
 namespace {
@@ -30,7 +30,7 @@ Outcome run(const Options& options, Context& context) {
   check_output(options.output, context.replace());
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
   const tokens::Key key = tokens::find_one(token, selector);
-  const ossl::PKey half = tokens::public_key_of(token, key);
+  const ossl::PKey half = tokens::proved_public_key_of(token, key);
   const Bytes content = formatted(half.get(), options.format, key.label);
   Outcome outcome;
   outcome.data = {

@@ -53,23 +53,6 @@ std::vector<Restoring> check_file(const tokens::Backup& backup, const std::strin
   return restoring;
 }
 
-// A second copy of a key would be another one to every program that looks for it.
-void check_absent(const tokens::OpenToken& token, const tokens::Inventory& inventory,
-                  const tokens::BackedUpKey& key) {
-  for (const tokens::Key& there : inventory.private_keys) {
-    ossl::PKey half;
-    try {
-      half = tokens::public_key_of(inventory, there);
-    } catch (const Error&) {  // of which nobody knows what it is
-      continue;
-    }
-    if (!ossl::same_public_key(half.get(), key.public_key.get())) continue;
-    throw Error(Kind::exists, fmt::format("restore the key {}: it is on the token as {}",
-                                          quoted(key.spec.label), there.uri));
-  }
-  tokens::check_free(token, key.spec.label, key.spec.id);
-}
-
 std::vector<Change> changes_of(const tokens::OpenToken& token,
                                const std::vector<Restoring>& restoring) {
   std::vector<Change> changes;
@@ -96,7 +79,12 @@ Outcome run(const Options& options, Context& context) {
       tokens::find_wrapping_key(token, tokens::parse_selector(options.under));
   const tokens::KeyWrap wrap = tokens::wrap_for(token, wrapping_key, backup);
   const tokens::Inventory inventory = inventory_for_change(token, context);
-  for (const Restoring& one : restoring) check_absent(token, inventory, *one.key);
+  for (const Restoring& one : restoring) {
+    const tokens::KeySpec& spec = one.key->spec;
+    check_absent(token, inventory, one.key->public_key.get(),
+                 "restore the key " + quoted(spec.label));
+    tokens::check_free(token, spec.label, spec.id);
+  }
   if (context.options.plan) return planned(changes_of(token, restoring));
   Outcome outcome;
   outcome.data["keys"] = Json::array();

@@ -46,10 +46,11 @@ Outcome run(const std::string& name, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(name);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
   tokens::Key key = tokens::find_one_of_both(token, selector);
-  const tokens::KeyObjects objects = tokens::objects_of(tokens::take_inventory(token), key);
+  const tokens::Inventory inventory = tokens::take_inventory(token);
+  const tokens::KeyObjects objects = tokens::objects_of(inventory, key);
   if (!key.public_key && key.object_class == CKO_PRIVATE_KEY) {
     try {
-      key.public_key = {tokens::public_key_of(token, key).release(), EVP_PKEY_free};
+      key.public_key = {tokens::public_key_of(inventory, key).release(), EVP_PKEY_free};
     } catch (const Error& error) {
       if (error.kind() != Kind::not_found) throw;
       context.warn(error.what());

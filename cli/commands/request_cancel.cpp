@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/shell_words.h"
 #include "src/base/text.h"
-#include "tokens/keys.h"
+#include "tokens/matching.h"
 
 namespace hsmith::cli {
 namespace {
@@ -26,7 +26,7 @@ Outcome run(const Options& options, Context& context) {
   const tokens::OpenToken token = open_for_user(context, access, way, &selector);
   const auto lock = tokens::lock_token(way, token.info);
   const tokens::Key key = tokens::find_one(token, selector);
-  const ossl::PKey half = tokens::public_key_of(token, key);
+  const ossl::PKey half = tokens::proved_public_key_of(token, key);
   const auto kept = pending_request(context.environment.state_folder, half.get());
   if (!kept && !options.delete_key) {
     throw Error(Kind::not_found, fmt::format("cancel the request of {}: none is kept", key.uri))

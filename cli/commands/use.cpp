@@ -17,6 +17,7 @@
 #include "src/x509/chain.h"
 #include "tokens/account.h"
 #include "tokens/interop.h"
+#include "tokens/matching.h"
 #include "tokens/openssh.h"
 
 namespace hsmith::cli {
@@ -130,13 +131,12 @@ void check_options(const Options& options, const Program& program, const Context
 // Of the certificates of the key the one that is valid longest, and what issued it as far as that
 // is here, without the root.
 std::string certificates_pem(const std::string& program, const tokens::Inventory& inventory,
-                             const tokens::Key& key, Context& context) {
+                             const tokens::Key& key, const EVP_PKEY* public_key, Context& context) {
   const std::vector<ossl::Certificate> all = chain_pool(inventory, context);
   X509* leaf = nullptr;
-  const ossl::PKey public_key = tokens::public_key_of(inventory, key);
   for (const ossl::Certificate& one : all) {
     const EVP_PKEY* certified = X509_get0_pubkey(one.get());
-    if (certified == nullptr || !ossl::same_public_key(certified, public_key.get())) continue;
+    if (certified == nullptr || !ossl::same_public_key(certified, public_key)) continue;
     if (leaf == nullptr ||
         ASN1_TIME_compare(X509_get0_notAfter(one.get()), X509_get0_notAfter(leaf)) > 0) {
       leaf = one.get();
@@ -152,15 +152,17 @@ std::string certificates_pem(const std::string& program, const tokens::Inventory
   return x509::certificates_pem(chain);
 }
 
-// The key's URI, with the token's serial number where the label alone does not tell it.
+// The key's URI, with the token's serial number where the label alone does not tell it, and without
+// an empty id or label: not every program knows that this means a key that has none.
 std::string exact_uri(const tokens::OpenToken& token, const tokens::Key& key) {
   const auto slots = token.module->slots(CK_TRUE);
   const auto same_label = std::count_if(slots.begin(), slots.end(), [&](CK_SLOT_ID slot) {
     return token.module->token_info(slot).label == token.info.label;
   });
-  if (same_label <= 1) return key.uri;
   tokens::Uri uri = tokens::parse_uri(key.uri);
-  uri.serial = token.info.serial;
+  if (same_label > 1) uri.serial = token.info.serial;
+  if (key.id.empty()) uri.id.reset();
+  if (key.label.empty()) uri.object.reset();
   return tokens::format(uri);
 }
 
@@ -226,7 +228,7 @@ Found find(const Options& options, const Program& program, Context& context) {
   const tokens::Inventory inventory = tokens::take_inventory(token);
   check_usable(program, token, inventory, key, options.test);
   Found found;
-  found.public_key = tokens::public_key_of(inventory, key);
+  found.public_key = tokens::proved_public_key_of(token, key);
   found.key.uri = exact_uri(token, key);
   set_paths(options, program, way, found.key);
   found.key.name = file_name_for(key.label.empty() ? hex(key.id) : key.label);
@@ -235,7 +237,8 @@ Found find(const Options& options, const Program& program, Context& context) {
   if (program.path == Path::openssh)
     found.key.ssh_public_key = ossl::ssh_public_key(found.public_key.get());
   if (program.needs_certificate)
-    found.key.certificates = certificates_pem(options.program, inventory, key, context);
+    found.key.certificates =
+        certificates_pem(options.program, inventory, key, found.public_key.get(), context);
   return found;
 }
 

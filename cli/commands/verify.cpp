@@ -18,7 +18,7 @@
 #include "src/x509/input.h"
 #include "src/x509/path.h"
 #include "src/x509/public_key.h"
-#include "tokens/keys.h"
+#include "tokens/matching.h"
 
 namespace hsmith::cli {
 namespace {
@@ -39,7 +39,7 @@ struct Options {
 ossl::PKey key_from_token(const Options& options, Context& context) {
   const tokens::Selector selector = tokens::parse_selector(options.key);
   const tokens::OpenToken token = open_for_user(context, pkcs11::Access::read_only, &selector);
-  return tokens::public_key_of(token, tokens::find_one(token, selector));
+  return tokens::proved_public_key_of(token, tokens::find_one(token, selector));
 }
 
 ExpectedSigner expected_signer(const Options& options, Context& context) {
