@@ -1,6 +1,8 @@
 #include "cli/officer.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 
 #include "src/base/error.h"
@@ -41,6 +43,22 @@ void refuse_revoked(const std::string& doing, X509* officer, const recovery::Tru
                                          "(CRYPT_E_REVOKED 0x80092010)",
                                          doing, x509::certificate_facts(officer).subject, *revoked))
       .hint("an officer needs a certificate that is valid: hsmith archive officer add CERT");
+}
+
+void refuse_no_signer(const std::string& doing, X509* officer) {
+  const auto facts = x509::certificate_facts(officer);
+  const auto& usage = facts.extensions.key_usage;
+  const bool signs = usage.empty() || std::any_of(usage.begin(), usage.end(), [](const auto& one) {
+                       return one == "digitalSignature" || one == "nonRepudiation";
+                     });
+  if (!facts.is_ca && signs) return;
+  const std::string problem =
+      facts.is_ca ? "it is the certificate of an authority"
+                  : fmt::format("its key usage is {}, not to sign", fmt::join(usage, ", "));
+  throw Error(Kind::refused, fmt::format("{}: {} can be no officer: {} (CERT_E_WRONG_USAGE "
+                                         "0x800B0110)",
+                                         doing, facts.subject, problem))
+      .hint("is it the right file? hsmith cert show FILE");
 }
 
 const recovery::Officer& officer_of(const recovery::Archive& archive, const recovery::Trust& trust,

@@ -33,6 +33,9 @@ const recovery::Officer& officer_of(const recovery::Archive& archive, const reco
 std::optional<std::string> revocation_of(X509* officer, const recovery::Trust& trust);
 // Throws refused for one that is revoked. `doing` is what was tried.
 void refuse_revoked(const std::string& doing, X509* officer, const recovery::Trust& trust);
+// Throws refused for a certificate that nobody signs files by: an authority's, or one whose key
+// usage has neither digitalSignature nor nonRepudiation.
+void refuse_no_signer(const std::string& doing, X509* officer);
 // Throws refused where the officer has the seal key, and the settings separate the roles.
 void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* seal);
 bool may_export(const recovery::Officer& officer, X509* user);

@@ -52,6 +52,7 @@ recovery::ArchiveChange first_change(const Options& options, Context& context) {
   for (const std::string& file : options.officers) {
     X509* officer =
         officers.emplace_back(x509::read_certificate(read_file(file), quoted(file))).get();
+    refuse_no_signer("make an archive", officer);
     settings.officers.push_back({add(x509::certificate_der(officer)), "*"});
   }
   change.settings = std::move(settings);

@@ -58,6 +58,7 @@ Outcome add(const Options& options, Context& context) {
                                           x509::certificate_facts(certificate.get()).subject));
   refuse_agent(archive, certificate.get());
   refuse_two_roles(archive.settings, certificate.get(), archive.seal_certificate.get());
+  refuse_no_signer("add an officer", certificate.get());
   refuse_revoked("add an officer", certificate.get(), trust_of(context, archive));
   change.settings->officers.push_back({sha256, options.subjects});
   if (context.options.plan) {
