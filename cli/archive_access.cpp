@@ -4,6 +4,7 @@
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/archive_links.h"
 #include "cli/arguments.h"
 #include "cli/changes.h"
 #include "src/base/error.h"
@@ -173,6 +174,7 @@ recovery::Trust trust_of(Context& context, recovery::Archive& archive) {
     for (auto& crl : x509::read_crls(read_file(file), quoted(file)))
       trust.crls.push_back(std::move(crl));
   }
+  trust.untrusted = archive_links(trust, context);
   return trust;
 }
 

@@ -55,7 +55,8 @@ struct SealKey {
 };
 SealKey open_seal_key(Context& context, const ArchiveOptions& options, X509* seal_certificate);
 
-// The archive's anchors and CRLs and those of [trust] crls; warns of what the archive lost.
+// The archive's anchors and CRLs, those of [trust] crls, and the anchors' cross-certificates that
+// are here; warns of what the archive lost.
 recovery::Trust trust_of(Context& context, recovery::Archive& archive);
 
 // Announces a change in the audit log, makes it, and closes the entry. The store's transaction is

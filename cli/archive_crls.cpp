@@ -18,17 +18,14 @@ std::string taking(const x509::CrlFacts& facts, const std::string& file) {
   return fmt::format("take the revocation list of {} in {}", facts.issuer, quoted(file));
 }
 
-void check_list(X509_CRL* crl, std::span<const ossl::Certificate> anchors, const std::string& file,
+void check_list(X509_CRL* crl, const recovery::Trust& trust, const std::string& file,
                 Context& context) {
   const std::string defect = x509::crl_defect(crl, kSecurityLevel);
   if (!defect.empty())
     throw Error(Kind::malformed,
                 fmt::format("take the revocation list in {}: {}", quoted(file), defect));
   const x509::CrlFacts facts = x509::crl_facts(crl);
-  const bool is_signed = std::any_of(anchors.begin(), anchors.end(), [&](const auto& anchor) {
-    return x509::signed_crl(crl, anchor.get());
-  });
-  if (!is_signed) {
+  if (!recovery::is_signed_by_any(crl, trust)) {
     throw Error(Kind::mismatch, taking(facts, file) + ": none of the archive's anchors signed it")
         .hint("lists of authorities that are no anchors are named with [trust] crls");
   }
@@ -44,6 +41,15 @@ void check_list(X509_CRL* crl, std::span<const ossl::Certificate> anchors, const
                     "agent",
                     facts.issuer, rfc3339(*facts.next_update)));
   }
+}
+
+// Lists of an authority's old and new key stand side by side, also where they do not name the key.
+bool have_one_signer(X509_CRL* a, X509_CRL* b, const recovery::Trust& trust) {
+  const auto signed_both = [&](const ossl::Certificate& one) {
+    return x509::signed_crl(a, one.get()) && x509::signed_crl(b, one.get());
+  };
+  return std::any_of(trust.anchors.begin(), trust.anchors.end(), signed_both) ||
+         std::any_of(trust.untrusted.begin(), trust.untrusted.end(), signed_both);
 }
 
 // Whoever can offer an older list could hide what a newer one says.
@@ -72,15 +78,15 @@ std::vector<ArchivedCrl> archived_crls(recovery::Archive& archive) {
   return lists;
 }
 
-std::vector<ArchivedCrl> take_crls(const std::string& file,
-                                   std::span<const ossl::Certificate> anchors,
+std::vector<ArchivedCrl> take_crls(const std::string& file, const recovery::Trust& trust,
                                    std::vector<ArchivedCrl> there, recovery::ArchiveChange& change,
                                    Context& context) {
   for (ossl::Crl& crl : read_crl_file(file)) {
-    check_list(crl.get(), anchors, file, context);
+    check_list(crl.get(), trust, file, context);
     const auto place = place_of({}, crl.get());
     const auto other = std::find_if(there.begin(), there.end(), [&](const ArchivedCrl& list) {
-      return place_of({}, list.crl.get()) == place;
+      return place_of({}, list.crl.get()) == place &&
+             have_one_signer(list.crl.get(), crl.get(), trust);
     });
     if (other != there.end()) {
       refuse_step_back(crl.get(), other->crl.get(), file);

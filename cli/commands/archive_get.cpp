@@ -59,6 +59,7 @@ Revocation revocation_of(recovery::Archive& archive, const recovery::Trust& trus
   const bool lost_some = !issuers.problems.empty() || !trust.problems.empty();
   for (const auto& anchor : trust.anchors)
     issuers.certificates.push_back(ossl::share(anchor.get()));
+  for (const auto& link : trust.untrusted) issuers.certificates.push_back(ossl::share(link.get()));
   Revocation revocation;
   for (const auto& crl : trust.crls) {
     const auto revoked = x509::revocation_in(crl.get(), user);

@@ -41,11 +41,11 @@ recovery::ArchiveChange first_change(const Options& options, Context& context) {
     change.objects.push_back(der);
     return recovery::sha256_of(der);
   };
-  std::vector<ossl::Certificate> anchors;
+  recovery::Trust signers;
   for (const std::string& file : options.trust) {
     for (auto& certificate : x509::read_certificates(read_file(file), quoted(file))) {
       settings.anchors.push_back(add(x509::certificate_der(certificate.get())));
-      anchors.push_back(std::move(certificate));
+      signers.anchors.push_back(std::move(certificate));
     }
   }
   std::vector<ossl::Certificate> officers;
@@ -58,7 +58,7 @@ recovery::ArchiveChange first_change(const Options& options, Context& context) {
   change.settings = std::move(settings);
   std::vector<ArchivedCrl> lists;
   for (const std::string& file : options.crls)
-    lists = take_crls(file, anchors, std::move(lists), change, context);
+    lists = take_crls(file, signers, std::move(lists), change, context);
   recovery::Trust trust;  // of each authority's key the newest list
   for (ArchivedCrl& list : lists) trust.crls.push_back(std::move(list.crl));
   for (const auto& officer : officers) refuse_revoked("make an archive", officer.get(), trust);

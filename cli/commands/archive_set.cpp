@@ -56,7 +56,7 @@ void apply(recovery::Archive& archive, recovery::ArchiveChange& change, const st
     return;
   }
   if (name == kNames[3]) {
-    take_crls(value, trust_of(context, archive).anchors, archived_crls(archive), change, context);
+    take_crls(value, trust_of(context, archive), archived_crls(archive), change, context);
     return;
   }
   if (name == kNames[4]) {

@@ -140,13 +140,19 @@ void refuse_own_agents(const std::vector<recovery::UsableAgent>& agents,
   }
 }
 
+// The key in service may lead to an anchor by an older certificate, or by one of the key before it.
 void refuse_foreign_authority(recovery::Archive& archive, const recovery::Trust& trust,
-                              X509* authority) {
-  if (recovery::leads_to_anchor(authority, {}, trust, std::time(nullptr))) return;
-  throw Error(Kind::refused,
-              fmt::format("archive keys of {} in {}: its certificate leads to no anchor of the "
-                          "archive (CERT_E_ISSUERCHAINING 0x800B0107)",
-                          x509::certificate_facts(authority).subject, archive.store->name()))
+                              const OpenAuthority& authority, const ca::Authority& own) {
+  for (const ca::Authority& one : authority.certificates) {
+    if (one.generation == own.generation &&
+        recovery::leads_to_anchor(one.certificate.get(), {}, trust, std::time(nullptr)))
+      return;
+  }
+  throw Error(
+      Kind::refused,
+      fmt::format("archive keys of {} in {}: its certificate leads to no anchor of the "
+                  "archive (CERT_E_ISSUERCHAINING 0x800B0107)",
+                  x509::certificate_facts(own.certificate.get()).subject, archive.store->name()))
       .hint("anchors are named once, with archive init --trust");
 }
 
@@ -172,7 +178,7 @@ Outcome run(const Options& options, Context& context) {
   const ca::Authority& own = ca::authority_in_service(authority.certificates);
   const auto agents = recovery::usable_agents(archive, trust, std::time(nullptr));
   refuse_own_agents(agents, authority, exchange);
-  refuse_foreign_authority(archive, trust, own.certificate.get());
+  refuse_foreign_authority(archive, trust, authority, own);
   const ca::Draft draft = ca::draft_certificate(authority.store, asked.request.request.get(),
                                                 asked.profile, {}, std::time(nullptr));
   recovery::require_for_encryption(asked.request, draft.content.wishes.key_usage,

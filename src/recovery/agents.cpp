@@ -32,12 +32,6 @@ AgentState refused_path(const x509::Verdict& verdict) {
                                        : " (CERT_E_CHAINING 0x800B010A)")};
 }
 
-bool is_signed_by_any(X509_CRL* crl, const Trust& trust) {
-  const auto signs = [&](const ossl::Certificate& one) { return x509::signed_crl(crl, one.get()); };
-  return std::any_of(trust.anchors.begin(), trust.anchors.end(), signs) ||
-         std::any_of(trust.untrusted.begin(), trust.untrusted.end(), signs);
-}
-
 // The key that signed a list, as the list names it; empty where it does not.
 Bytes key_named_by(const X509_CRL* crl) {
   const int at = X509_CRL_get_ext_by_NID(crl, NID_authority_key_identifier, -1);
@@ -48,6 +42,12 @@ Bytes key_named_by(const X509_CRL* crl) {
 }
 
 }  // namespace
+
+bool is_signed_by_any(X509_CRL* crl, const Trust& trust) {
+  const auto signs = [&](const ossl::Certificate& one) { return x509::signed_crl(crl, one.get()); };
+  return std::any_of(trust.anchors.begin(), trust.anchors.end(), signs) ||
+         std::any_of(trust.untrusted.begin(), trust.untrusted.end(), signs);
+}
 
 bool has_newer_list(X509_CRL* crl, const Trust& trust) {
   const std::time_t date = x509::crl_facts(crl).this_update;

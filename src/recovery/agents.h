@@ -14,7 +14,7 @@ namespace hsmith::recovery {
 // What agents are judged by.
 struct Trust {
   std::vector<ossl::Certificate> anchors;
-  std::vector<ossl::Certificate> untrusted;
+  std::vector<ossl::Certificate> untrusted;  // of authorities, each with a path to an anchor
   std::vector<ossl::Crl> crls;
   std::vector<std::string> problems;  // of those that the archive lost, which are left out
 };
@@ -33,7 +33,10 @@ struct AgentState {
 // not RSA of 2048 bits or more. "" when one may.
 std::string unsuitable_because(X509* certificate, const std::string& purpose);
 
-// Whether a list that an anchor signed replaces this one: later, of the same issuer and its key.
+// Whether an anchor, or what leads to one, signed a list.
+bool is_signed_by_any(X509_CRL* crl, const Trust& trust);
+
+// Whether a list that one of them signed replaces this one: later, of the same issuer and its key.
 bool has_newer_list(X509_CRL* crl, const Trust& trust);
 
 // Purpose 1.3.6.1.4.1.311.21.6, key usage, an RSA key of 2048 bits or more, the path to an anchor,

@@ -92,7 +92,10 @@ bool leads_to_anchor(X509* certificate, const std::vector<ossl::Certificate>& ch
   x509::PathOptions options;
   options.time = std::clamp(now, facts.not_before, facts.not_after);
   options.security_level = 0;
-  return x509::verify_path(certificate, chain, trust.anchors, options).ok;
+  std::vector<ossl::Certificate> untrusted;
+  for (const auto& one : chain) untrusted.push_back(ossl::share(one.get()));
+  for (const auto& one : trust.untrusted) untrusted.push_back(ossl::share(one.get()));
+  return x509::verify_path(certificate, untrusted, trust.anchors, options).ok;
 }
 
 bool is_archived(Archive& archive, X509* certificate) {
