@@ -24,14 +24,16 @@ constexpr std::size_t kLargestEntry = 1u << 20;
 
 fs::path folder_of(const fs::path& state_folder) { return state_folder / "journal"; }
 
-// When a process began, in ticks since the machine started: a process id alone comes again.
+// When a process began, in ticks since the machine started: a process id alone comes again. Empty
+// where it runs no more, though its parent has not asked for its end yet.
 std::string start_of(long pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string text((std::istreambuf_iterator<char>(file)), {});
   const std::size_t name_end = text.rfind(')');  // the name may hold blanks
   if (name_end == std::string::npos) return "";
   const std::vector<std::string> fields = split(trim(text.substr(name_end + 1)), ' ');
-  return fields.size() > 19 ? fields[19] : "";
+  const bool runs = fields.size() > 19 && fields[0] != "Z" && fields[0] != "X";
+  return runs ? fields[19] : "";
 }
 
 std::string text_of(const Intent& intent) {

@@ -40,6 +40,20 @@ TEST(Intents, WhatAProcessLeftIsFoundByTheNext) {
   EXPECT_EQ(entries[0].unreadable, "");
 }
 
+// In a container nobody may ever ask: the first process there waits for its own children only.
+TEST(Intents, AProcessWhoseEndNobodyAskedForRunsNoMore) {
+  const TemporaryFolder folder;
+  const pid_t child = fork();
+  if (child == 0) {
+    begin(folder.path(), kIntent);
+    _exit(0);
+  }
+  siginfo_t info{};
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_EQ(unfinished(folder.path()).size(), 1u);
+  waitpid(child, nullptr, 0);
+}
+
 TEST(Intents, WhatEndedIsGoneAndEndingTwiceIsHarmless) {
   const TemporaryFolder folder;
   const std::filesystem::path entry = begin(folder.path(), kIntent);

@@ -133,7 +133,8 @@ TEST(PinPrompt, TakesALineWithoutShowingIt) {
 
 TEST(PinPrompt, ThrowsAwayWhatWasTypedBeforeItAsked) {
   AtTerminal terminal([] {
-    std::this_thread::sleep_for(milliseconds(200));
+    pollfd typed{STDIN_FILENO, POLLIN, 0};
+    poll(&typed, 1, 10000);
     return answer_to_question();
   });
   terminal.type("early\n");
