@@ -104,7 +104,10 @@ Outcome with_new_key(const Options& options, OpenAuthority& authority, const Aut
   const tokens::KeySpec spec = key_spec(options.ca);
   const auto lock = tokens::lock_token(token.way, token.token.info);
   tokens::check_free(token.token, spec.label, {});
-  const Json facts{{"ca", options.ca}, {"label", spec.label}, {"type", spec.type->name}};
+  const Json facts{{"ca", options.ca},
+                   {"label", spec.label},
+                   {"type", spec.type->name},
+                   {"use", tokens::use_names(spec.uses)}};
   return undertake(context, token.token.info, facts, [&](Undertaking& undertaking) {
     const tokens::Generated made = tokens::generate(token.token, spec, [&](EVP_PKEY* key) {
       undertaking.know("public_key", hex(ossl::spki_of(key)));

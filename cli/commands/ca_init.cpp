@@ -125,7 +125,10 @@ Outcome run(const Options& options, Context& context) {
          {Change::Kind::create, "certificate of " + x509::name_text(subject.get())},
          {Change::Kind::create, "CA database " + file.string()}});
   }
-  const Json facts{{"ca", options.name}, {"label", spec.label}, {"type", spec.type->name}};
+  const Json facts{{"ca", options.name},
+                   {"label", spec.label},
+                   {"type", spec.type->name},
+                   {"use", tokens::use_names(spec.uses)}};
   return undertake(context, token.info, facts, [&](Undertaking& undertaking) {
     const tokens::Generated made = tokens::generate(token, spec, [&](EVP_PKEY* key) {
       undertaking.know("public_key", hex(ossl::spki_of(key)));

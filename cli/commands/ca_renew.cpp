@@ -128,7 +128,10 @@ Outcome with_new_key(const Options& options, OpenAuthority& authority, const Aut
          {Change::Kind::create, "certificate of the new key, and two cross-certificates"},
          {Change::Kind::change, fmt::format("the old key's label to {}", quoted(retired))}});
   }
-  const Json facts{{"ca", options.ca}, {"label", spec.label}, {"type", spec.type->name}};
+  const Json facts{{"ca", options.ca},
+                   {"label", spec.label},
+                   {"type", spec.type->name},
+                   {"use", tokens::use_names(spec.uses)}};
   return undertake(context, token.token.info, facts, [&](Undertaking& undertaking) {
     const tokens::Generated key = tokens::generate(token.token, spec, [&](EVP_PKEY* half) {
       undertaking.know("public_key", hex(ossl::spki_of(half)));
