@@ -5,6 +5,7 @@
 #include "cli/archive_access.h"
 #include "cli/authority.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ca/issue.h"
 #include "src/x509/certificate.h"
@@ -25,7 +26,7 @@ Repaired release_issued(const journal::Entry& entry, const ca::Issued& issued,
     return {true, fmt::format("wrote the certificate {} to {}", serial, quoted(issued.file))};
   }
   return {true, fmt::format("the certificate {} is on record: hsmith ca show {} --ca {}", serial,
-                            serial, printable(ca))};
+                            serial, shell_word(ca))};
 }
 
 // The certificate of the entry as the archive has it, with its key; null when it has not.

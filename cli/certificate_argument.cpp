@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/x509/certificate.h"
 
@@ -41,7 +42,8 @@ NamedCertificate certificate_argument(Context& context, const std::string& argum
         Kind::ambiguous,
         fmt::format("read the certificate {}: a file and a certificate on the token have this name",
                     quoted(argument)))
-        .hint(fmt::format("write file:{0} or label:{0}", printable(argument)))
+        .hint(fmt::format("write {} or {}", shell_word("file:" + argument),
+                          shell_word("label:" + argument)))
         .candidates({found.name});
   } catch (const Error& error) {
     // A file is there: that no token, or no object of this name, is at hand does not matter.

@@ -360,7 +360,7 @@ Repaired repair_generation(const OpenToken& token, const journal::Entry& entry,
   if (request.empty()) return {true, whole};
   return {true,
           fmt::format("the key {} is whole; if its request was not written: hsmith request new {}",
-                      quoted(key.label), printable(key.label))};
+                      quoted(key.label), shell_word(key.label))};
 }
 
 Repaired repair_archival(const OpenToken& token, const journal::Entry& entry, Context& context) {
@@ -392,7 +392,7 @@ Repaired repair_request(const OpenToken& token, const journal::Entry& entry) {
     if (may_not_sign(entry)) tokens::forbid_signing(token, key);
     return {true, fmt::format("{} is as it was; if its request was not written: hsmith request "
                               "new {}",
-                              key.uri, printable(key.label))};
+                              key.uri, shell_word(key.label))};
   }
   return {true, "the key is no longer there"};
 }

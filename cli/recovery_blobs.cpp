@@ -8,6 +8,7 @@
 #include "cli/agents.h"
 #include "cli/changes.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/recovery/cmc.h"
 #include "src/recovery/receipt.h"
@@ -110,7 +111,7 @@ void choose(std::vector<AgentMatch>& agents, const RecipientChoice& choice, cons
   throw Error(chosen.empty() ? Kind::not_found : Kind::ambiguous,
               fmt::format("recover from {}: {} of its agents are the one that --recipient names",
                           quoted(input.file), chosen.size()))
-      .hint("they have numbers: hsmith recover --show " + input.file)
+      .hint("they have numbers: hsmith recover --show " + shell_word(input.file))
       .candidates(agent_names(input.blob));
 }
 
@@ -187,7 +188,7 @@ AgentMatch match_agent(const BlobFile& input, const RecipientChoice& choice,
   }
   throw Error(Kind::not_found, fmt::format("recover from {}: no key on the token {} can open it",
                                            quoted(input.file), quoted(token.info.label)))
-      .hint("the agents that can: hsmith recover --show " + input.file)
+      .hint("the agents that can: hsmith recover --show " + shell_word(input.file))
       .candidates(agent_names(input.blob));
 }
 

@@ -113,7 +113,7 @@ Repaired repair_initialisation(const journal::Entry& entry, Context& context) {
       return {true, fmt::format("the token {} has its user PIN", quoted(label))};
     return {true,
             fmt::format("the token {} lacks its user PIN: hsmith token pin unblock --token {}",
-                        quoted(label), printable(label))};
+                        quoted(label), shell_word(label))};
   }
   if (untouched) return {true, fmt::format("the token {} was not made", quoted(label))};
   return {false, fmt::format("the module {} has no token {}: name the right one with --module, or, "

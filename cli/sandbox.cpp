@@ -150,10 +150,10 @@ void Sandbox::fill() {
                                      (folder_ / "tokens").string())));
   std::string lines = "unset OPENSSL_CONF\n";
   for (const auto& [name, value] : settings()) {
-    lines += fmt::format("export {}={}\n", name, shell_word(value));
+    lines += fmt::format("export {}={}\n", name, exact_shell_word(value));
   }
-  lines +=
-      fmt::format("HSMITH_PIN=$(cat {})\nexport HSMITH_PIN\n", shell_word(pin_file().string()));
+  lines += fmt::format("HSMITH_PIN=$(cat {})\nexport HSMITH_PIN\n",
+                       exact_shell_word(pin_file().string()));
   write_private(environment_file(), as_bytes(lines));
   make_token();
 }

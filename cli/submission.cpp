@@ -9,6 +9,7 @@
 #include "src/base/file_identity.h"
 #include "src/base/prepared_file.h"
 #include "src/base/sha256.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/recovery/cmc_write.h"
 #include "src/x509/certificate.h"
@@ -193,7 +194,7 @@ std::optional<ca::Issued> issued_before(const Submission& asked, OpenAuthority& 
                   asked.name, rfc3339(issued->issued), hex(issued->serial), archive.store->name()))
       .hint(fmt::format("name the archive that has it with --archive, or have a new request made; "
                         "the certificate: hsmith ca show {} --ca {}",
-                        hex(issued->serial), printable(asked.ca)));
+                        hex(issued->serial), shell_word(asked.ca)));
 }
 
 Outcome archive_and_issue(const Archiving& work, const SubmissionOutput& output,

@@ -6,6 +6,7 @@
 
 #include "pkcs11/names.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "tokens/matching.h"
 #include "tokens/quirks.h"
@@ -308,7 +309,7 @@ void check_can_delete(const OpenToken& token, const Key& key) {
         .hint(
             fmt::format("it goes only with all else on its token: hsmith token init --label LABEL "
                         "--serial {} --erase {}",
-                        token.info.serial, quoted(token.info.label)));
+                        shell_word(token.info.serial), shell_word(token.info.label)));
   }
   if (!token_quirks(token.info).keeps_keys) return;
   throw Error(

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <vector>
 
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith::tokens {
@@ -164,7 +165,7 @@ const TokenQuirks& token_quirks(const pkcs11::TokenInfo& token) {
 std::string unblock_command(const pkcs11::TokenInfo& token) {
   const std::string_view own_way = token_quirks(token).unblocks_pin;
   if (!own_way.empty()) return std::string(own_way);
-  return "hsmith token pin unblock --token " + quoted(token.label);
+  return "hsmith token pin unblock --token " + shell_word(token.label);
 }
 
 std::string unblock_hint(const pkcs11::TokenInfo& token) {

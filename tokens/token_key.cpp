@@ -8,6 +8,7 @@
 #include "pkcs11/error.h"
 #include "pkcs11/names.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/ossl/rsa_encryption.h"
@@ -78,7 +79,8 @@ class TokenKey : public ossl::RemoteKey {
                 fmt::format("sign with {}: the token's signature does not verify with the "
                             "key's public half; it was not given out",
                             key_.uri))
-        .hint("key and public key may not belong together: hsmith key show " + quoted(key_.uri));
+        .hint("key and public key may not belong together: hsmith key show " +
+              shell_word(key_.uri));
   }
 
   // What the token answers, in the form that X.509 uses.

@@ -12,6 +12,7 @@
 #include "cli/submission.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ca/issue.h"
 #include "src/recovery/submission.h"
@@ -84,7 +85,7 @@ Exchange find_exchange(const Submission& asked, OpenAuthority& authority) {
                               asked.name, hex(issued->serial), problem))
           .hint(fmt::format(
               "give the applicant the one in force: hsmith ca exchange-cert --ca {} -o FILE",
-              printable(authority.settings.name)));
+              shell_word(authority.settings.name)));
     }
     ossl::Certificate certificate =
         x509::certificate_from_der(issued->certificate, authority.store.path());
@@ -97,7 +98,7 @@ Exchange find_exchange(const Submission& asked, OpenAuthority& authority) {
                   "0x8009400C)",
                   asked.name, recovery::recipient_names(envelope), quoted(authority.settings.name)))
       .hint(fmt::format("the one in force: hsmith ca exchange-cert --ca {} -o FILE",
-                        printable(authority.settings.name)));
+                        shell_word(authority.settings.name)));
 }
 
 // On the CA's token, unless the URI names another one.

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/base/prepared_file.h"
 #include "src/base/sha256.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ca/issue.h"
 #include "src/ossl/check.h"
@@ -137,7 +138,7 @@ ca::Issued issue(const Options& options, const Asked& asked, const ca::Draft& dr
                                           error.what(), hex(issued.serial)))
         .hint(fmt::format("write it with hsmith doctor --repair, or elsewhere with: hsmith ca show "
                           "{} --ca {} -o FILE",
-                          hex(issued.serial), printable(options.ca)))
+                          hex(issued.serial), shell_word(options.ca)))
         .unfinished();
   }
   return issued;

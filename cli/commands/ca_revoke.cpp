@@ -5,6 +5,7 @@
 #include "cli/authority.h"
 #include "cli/changes.h"
 #include "cli/commands.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ca/revoke.h"
 
@@ -46,7 +47,7 @@ Outcome run(const Options& options, Context& context) {
   outcome.text =
       fmt::format("{} {} for {} ({}); make it known with: hsmith ca crl --ca {} -o FILE\n",
                   reason == "removeFromCRL" ? "released" : "revoked", hex(serial), issued.subject,
-                  reason, printable(options.ca));
+                  reason, shell_word(options.ca));
   return outcome;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ca/revoke.h"
 #include "src/x509/certificate.h"
@@ -28,7 +29,8 @@ Outcome run(const Options& options, Context& context) {
     throw Error(Kind::not_found, fmt::format("show the certificate {} of {}: it has given no such "
                                              "serial number",
                                              hex(serial), quoted(options.ca)))
-        .hint(fmt::format("see those that it gave with: hsmith ca list {}", printable(options.ca)));
+        .hint(
+            fmt::format("see those that it gave with: hsmith ca list {}", shell_word(options.ca)));
   const ossl::Certificate certificate =
       x509::certificate_from_der(issued->certificate, "the CA database");
   const std::string pem = x509::certificate_pem(certificate.get());

@@ -34,7 +34,8 @@ Descriptor open_lock(const fs::path& path) {
   if (file.get() < 0 && errno == ELOOP) {
     throw Error(Kind::unsafe_permissions,
                 fmt::format("open the lock {}: it is a symbolic link", quoted(path.string())))
-        .hint(fmt::format("find out who made it, then remove it: rm {}", path.string()));
+        .hint(
+            fmt::format("find out who made it, then remove it: rm {}", shell_word(path.string())));
   }
   if (file.get() < 0) fail("open the lock", path, errno);
   return file;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/ossl/signing.h"
@@ -125,7 +126,7 @@ CrlPlan plan_crl(Database& store, CrlKind kind, int generation, std::time_t now,
     if (!base.step()) {
       throw Error(Kind::not_found, "make a delta list: there is no complete list that it adds to")
           .hint(fmt::format("make that first, without --delta: hsmith ca crl --ca {} -o FILE",
-                            printable(read_settings(store).name)));
+                            shell_word(read_settings(store).name)));
     }
     plan.base = base.integer(0);
     since = base.integer(1);

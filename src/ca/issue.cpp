@@ -5,6 +5,7 @@
 
 #include "src/base/contains.h"
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 #include "src/ossl/check.h"
 #include "src/x509/certificate.h"
@@ -230,7 +231,7 @@ Draft draft_certificate(Database& store, X509_REQ* request, const x509::Profile&
                                            fmt::join(reasons, "; ")))
         .hint(fmt::format("see what it asks for with hsmith request show, hold it against the "
                           "profile with: hsmith request check FILE --profile {}",
-                          profile.name));
+                          shell_word(profile.name)));
   }
   return draft;
 }
@@ -284,7 +285,7 @@ void refuse_second(Database& store, std::string_view request_sha256, std::time_t
                           "written to {}",
                           rfc3339(earlier->issued), hex(earlier->serial), quoted(earlier->file)))
       .hint(fmt::format("to have it once more: hsmith ca show {} --ca {}", hex(earlier->serial),
-                        printable(read_settings(store).name)));
+                        shell_word(read_settings(store).name)));
 }
 
 Issued issued_from(X509* certificate, const Authority& authority, const x509::Profile& profile,

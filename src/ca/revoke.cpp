@@ -6,6 +6,7 @@
 #include <map>
 
 #include "src/base/error.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith::ca {
@@ -70,7 +71,7 @@ Issued check_revocation(Database& store, ByteView serial, std::string_view reaso
   if (!issued) {
     throw Error(Kind::not_found, fmt::format("{}: this CA has given no such serial number", doing))
         .hint("see those that it gave with: hsmith ca list " +
-              printable(read_settings(store).name));
+              shell_word(read_settings(store).name));
   }
   const bool held = issued->reason == kHold;
   if (reason == kRelease && !held) {
@@ -85,7 +86,7 @@ Issued check_revocation(Database& store, ByteView serial, std::string_view reaso
                 fmt::format("{}: it has been {} since {} ({})", doing, held ? "on hold" : "revoked",
                             rfc3339(issued->revoked), issued->reason))
         .hint(fmt::format("put it on the list with: hsmith ca crl --ca {} -o FILE",
-                          printable(read_settings(store).name)));
+                          shell_word(read_settings(store).name)));
   }
   return *issued;
 }

@@ -8,6 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/base/files.h"
+#include "src/base/shell_words.h"
 #include "src/base/text.h"
 
 namespace hsmith::recovery {
@@ -27,7 +28,7 @@ void refuse_unsafe(const fs::path& path) {
     return;
   throw Error(Kind::unsafe_permissions,
               fmt::format("load {}: it is another user's", quoted(path.string())))
-      .hint(fmt::format("chown root {}", path.string()));
+      .hint(fmt::format("chown root {}", shell_word(path.string())));
 }
 
 fs::path find_plugin() {

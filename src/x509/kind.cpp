@@ -98,11 +98,25 @@ bool is_text(std::string_view content) {
 
 // The command that reads a file of a kind; "" for kinds that no command shows.
 std::string_view command_for(std::string_view kind) {
-  if (kind == "a certificate" || kind == "a PKCS#7 file") return "cert show";
-  if (kind == "a certificate request") return "request show";
-  if (kind == "a PKCS#12 file") return "pfx show";
-  if (kind == "an encrypted CMS message") return "decrypt";
+  if (kind == "a certificate" || kind == "a PKCS#7 file") return "hsmith cert show FILE";
+  if (kind == "a certificate request" || kind == "a CMC response")
+    return "hsmith request show FILE";
+  if (kind == "a CMC request")
+    return "see it with hsmith request show FILE; where it brings a key to archive, "
+           "hsmith archive submit issues for it";
+  if (kind == "a PKCS#12 file") return "hsmith pfx show FILE";
+  if (kind == "an encrypted CMS message") return "hsmith decrypt FILE";
   return "";
+}
+
+// A message of CMC, told by the type of what is signed (RFC 5272, sections 3.2 and 4.2), which
+// stands behind no more than a version and the digests' names; "" for other content.
+std::string kind_of_cmc(ByteView der) {
+  constexpr std::string_view kPkiData("\x06\x08\x2b\x06\x01\x05\x05\x07\x0c\x02", 10);
+  constexpr std::string_view kPkiResponse("\x06\x08\x2b\x06\x01\x05\x05\x07\x0c\x03", 10);
+  const std::string_view start = as_text(der).substr(0, 256);
+  if (start.find(kPkiData) != std::string_view::npos) return "a CMC request";
+  return start.find(kPkiResponse) != std::string_view::npos ? "a CMC response" : "";
 }
 
 template <typename Handle, auto D2i>
@@ -175,7 +189,13 @@ std::string kind_of(ByteView content) {
 }
 
 void refuse_kind(ByteView content, std::string_view input, std::string_view expected) {
-  const std::string kind = kind_of(content);
+  std::string kind = kind_of(content);
+  if (kind == "a PKCS#7 or CMS file" || kind == "a PKCS#7 file" || kind == "a CMS file") {
+    const auto blocks = looks_like_pem(content) ? pem_blocks(content, input)
+                                                : std::vector<PemBlock>{{"", to_bytes(content)}};
+    const std::string cmc = kind_of_cmc(blocks.front().der);
+    if (!cmc.empty()) kind = cmc;
+  }
   if (kind == expected || kind == kUnknown) {
     throw Error(Kind::malformed,
                 fmt::format("read {}: this is damaged, or not {}", input, expected));
@@ -184,7 +204,7 @@ void refuse_kind(ByteView content, std::string_view input, std::string_view expe
               fmt::format("read {}: this is {}, expected {}", input, kind, expected));
   const std::string_view command = command_for(kind);
   if (command.empty()) throw std::move(error);
-  throw std::move(error).hint(fmt::format("hsmith {} {}", command, input));
+  throw std::move(error).hint(std::string(command));
 }
 
 }  // namespace hsmith::x509

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """commands.py: looks whether each hsmith command that docs/coming-from.md, a hint of an error or a remedy names is one, with options that
-it has; and of those that are to be run as they stand, whether the options that it wants are there. Exit 1 on a failure.
+it has; of those that are to be run as they stand, whether the options that it wants are there; and whether what is filled in is right for
+a shell, which runs what stands in double quotes or bare. Exit 1 on a failure.
 """
 import functools
 import os
@@ -15,6 +16,8 @@ SOURCES = ("src", "pkcs11", "tokens", "cli")
 # These take the token from the command line only, by --token or in a URI.
 DESTRUCTIVE = (["cert", "delete"], ["cert", "retire"], ["chain", "remove"], ["key", "delete"], ["token", "pin", "unblock"])
 LITERAL = r'"((?:[^"\\\n]|\\.)*)"'
+# What may be filled in where a command is named: words for a shell, digits, and prose that begins with a semicolon or a space.
+SAFE = r"(shell_word|shell_line|exact_shell_word|hex)\(|found\.slot$|quirks\.first_place$|(serial|right|more)$|\(not_noted|or_delete\("
 
 
 @functools.cache
@@ -76,11 +79,47 @@ def of_the_table():
                 yield f"docs/coming-from.md:{number}: {command}: {fault}"
 
 
+def expressions(source, at, ends):
+    """The C++ expressions from `at`, parted by commas outside of brackets, up to one of `ends` there."""
+    depth, parts = 0, [""]
+    for token in re.finditer(rf"{LITERAL}|.", source[at:], re.DOTALL):
+        text = token[0]
+        if depth == 0 and text in ends:
+            break
+        if depth == 0 and text == ",":
+            parts.append("")
+            continue
+        depth += text in ("(", "{", "[")
+        depth -= text in (")", "}", "]")
+        parts[-1] += text
+    return [re.sub(r"\s+", " ", part).strip() for part in parts]
+
+
+def unsafe(text, source, at):
+    """What is filled in behind the first command of the text, which ends at `at`, and is no word for a shell."""
+    nouns = "|".join(verbs_of())
+    command = re.search(rf"\bhsmith ({nouns})\b|\b(chmod|chown|mkdir|rm|sudo) ", text)
+    if not command:
+        return
+    places = [place.start() for place in re.finditer(r"\{\d?(:[^}]*)?\}", text)]
+    if any(place > command.start() for place in places) and source[at:].lstrip().startswith(","):
+        filled = expressions(source, source.index(",", at) + 1, ")}")
+        for place, expression in zip(places, filled):
+            if place > command.start() and not re.match(SAFE, expression):
+                yield expression
+    elif not places and re.match(r"\s*\+", source[at:]):
+        expression = expressions(source, source.index("+", at) + 1, "+);,")[0]
+        if not re.match(SAFE, expression):
+            yield expression
+
+
 def of_the_sources():
     for path in sorted(path for folder in SOURCES for path in (ROOT / folder).rglob("*.cpp")):
         source = re.sub(r"^\s*(//|#).*$", "", path.read_text(), flags=re.MULTILINE)
         for found in re.finditer(LITERAL + rf"(?:\s*{LITERAL})*", source):
             text = "".join(re.findall(LITERAL, found[0])).split("Examples:")[0]
+            for expression in unsafe(text, source, found.end()):
+                yield f"{path.relative_to(ROOT)}: {text!r}: {expression} is no word for a shell: use shell_word()"
             is_hint = source[:found.start()].rstrip().endswith("hint(")
             for part in re.finditer(r"(: |^)?\bhsmith ([a-z][^;,()]*)", text):
                 for fault in faults(part[2].split("\\n")[0], part[1] == ": " or part[1] == "" and is_hint):

@@ -62,10 +62,15 @@ TEST(Kind, IsInTheRefusalWithWhatWasExpectedAndWithTheCommandForIt) {
   const Error request = refusal("-----BEGIN CERTIFICATE REQUEST-----\n");
   EXPECT_EQ(request.kind(), hsmith::Kind::malformed);
   EXPECT_STREQ(request.what(), "read \"f\": this is a certificate request, expected a certificate");
-  EXPECT_EQ(request.hint(), "hsmith request show \"f\"");
+  EXPECT_EQ(request.hint(), "hsmith request show FILE");
+  const Error cmc = refusal(
+      "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x80\x30\x80\x02\x01\x03"
+      "\x06\x08\x2b\x06\x01\x05\x05\x07\x0c\x02");
+  EXPECT_STREQ(cmc.what(), "read \"f\": this is a CMC request, expected a certificate");
+  EXPECT_THAT(cmc.hint(), HasSubstr("hsmith request show FILE"));
   const Error pfx = refusal(std::string_view("\x30\x05\x02\x01\x03\x30\x00", 7));
   EXPECT_STREQ(pfx.what(), "read \"f\": this is a PKCS#12 file, expected a certificate");
-  EXPECT_EQ(pfx.hint(), "hsmith pfx show \"f\"");
+  EXPECT_EQ(pfx.hint(), "hsmith pfx show FILE");
   const Error damaged = refusal("-----BEGIN CERTIFICATE-----\n");
   EXPECT_STREQ(damaged.what(), "read \"f\": this is damaged, or not a certificate");
   EXPECT_EQ(damaged.hint(), "");
