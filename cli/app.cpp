@@ -123,16 +123,38 @@ bool wants_value(const CLI::App& app, const std::string& word) {
                      [&](const CLI::App* verb) { return wants_value(*verb, word); });
 }
 
-// An option that stands where the value of the one before it should be was not meant as a value.
+// An option that stands where the value of the one before it should be was not meant as a value,
+// nor is the word behind "--host=" one.
 void check_values(const CLI::App& app, int argc, char** argv) {
   for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
-    if (!wants_value(app, argv[i])) continue;
     const std::string option = argv[i];
+    const std::string name = option.substr(0, option.size() - 1);
+    if (option.ends_with('=') && wants_value(app, name))
+      throw Error(Kind::usage, name + ": its value is empty")
+          .hint("give it a value, or leave it out");
+    if (!wants_value(app, option)) continue;
     if (++i == argc || std::string_view(argv[i]).starts_with("--")) {
       throw Error(Kind::usage, fmt::format("{}: its value is missing", option))
           .hint(i == argc
                     ? ""
                     : fmt::format("a value that begins with -- is given as {}=VALUE", option));
+    }
+  }
+}
+
+// An empty value is a variable of a script that is not set: what it was to demand would not be
+// demanded. Two take one: the label of a token may be empty, and the word that is completed.
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::App* level = &innermost(app); level != nullptr; level = level->get_parent()) {
+    for (const CLI::Option* option : level->get_options()) {
+      const std::string& name = option->get_single_name();
+      if (name == "erase" || name == "WORD" || option->get_expected_min() == 0) continue;
+      for (const std::string& value : option->results()) {
+        if (value.empty()) {
+          throw Error(Kind::usage, option->get_name() + ": its value is empty")
+              .hint("give it a value, or leave it out");
+        }
+      }
     }
   }
 }
@@ -156,11 +178,14 @@ Error usage_error(const CLI::ParseError& error, const CLI::App& app, const Named
   const std::vector<std::string> extras = app.remaining(true);
   if (!extras.empty()) {
     const std::string& word = extras.front();
-    const bool option = word.starts_with("-");
+    char** options_end = std::find(argv, argv + argc, std::string_view("--"));
+    const bool option = std::find(argv, options_end, word) != options_end && word.starts_with("-");
     message = fmt::format("{}: there is no such {}", quoted(word.substr(0, word.find('='))),
                           option ? "option" : "command or argument here");
     const std::string name = word.substr(0, word.find('='));
     near = option ? nearest_option(chosen, name) : did_you_mean(name, known_words(named));
+    if (!option && word.starts_with("-"))
+      return Error(Kind::usage, message).hint("options stand before the word --");
   } else if (argc > 1 && named.noun.empty() && argv[1][0] != '-') {
     message = fmt::format("{}: there is no such command", quoted(std::string_view(argv[1])));
     near = did_you_mean(argv[1], known_words(named));
@@ -348,6 +373,7 @@ int run(int all, char** argv, Context& context) {
   } catch (const CLI::ParseError& error) {
     throw usage_error(error, app, named, context, argc, argv);
   }
+  refuse_empty_values(app);
   load_settings(context);
   take_named_secrets(app, context);
   if (context.command != "sandbox") prepare_for_crashes(context);

@@ -51,7 +51,9 @@ Argument Arguments::add_option(const std::string& names, std::string& value,
 
 Argument Arguments::add_option(const std::string& names, std::optional<std::string>& value,
                                const std::string& about) {
-  return Argument(app_->add_option(names, value, about));
+  // CLI11 itself takes an empty value for none.
+  const auto set = [&value](const std::string& given) { value = given; };
+  return Argument(app_->add_option_function<std::string>(names, set, about));
 }
 
 Argument Arguments::add_option(const std::string& names, std::vector<std::string>& value,

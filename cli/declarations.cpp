@@ -58,6 +58,27 @@ Named named_command(const CLI::App& app, std::vector<std::string> words) {
   return named;
 }
 
+namespace {
+
+// The first example of a command's help.
+std::string first_example(const CLI::App& command) {
+  const std::string footer = command.get_footer();
+  const std::size_t begin = footer.find("\n  hsmith ");
+  if (begin == std::string::npos) return "";
+  return footer.substr(begin, footer.find("\n  hsmith ", begin + 1) - begin);
+}
+
+// What ends the help of a group: an example of each of its first two commands.
+void add_group_footer(CLI::App& group) {
+  std::string examples;
+  for (const CLI::App* verb : group.get_subcommands([](const CLI::App*) { return true; })) {
+    if (std::count(examples.begin(), examples.end(), '\n') < 2) examples += first_example(*verb);
+  }
+  group.footer("Examples:" + examples);
+}
+
+}  // namespace
+
 void add_commands(CLI::App& app, Context& context, const Named& named) {
   for (const Noun& noun : nouns()) {
     if (!named.noun.empty() && named.noun != noun.name) continue;
@@ -77,7 +98,9 @@ void add_commands(CLI::App& app, Context& context, const Named& named) {
       Arguments arguments(verb);
       command.add(arguments, context);
     }
-    if (has_verbs) group->require_subcommand(1);
+    if (!has_verbs) continue;
+    group->require_subcommand(1);
+    if (named.verb.empty()) add_group_footer(*group);
   }
   app.require_subcommand(1);
 }

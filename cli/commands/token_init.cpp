@@ -20,7 +20,7 @@ using tokens::PinRole;
 struct Options {
   std::string label;
   std::string serial;
-  std::string erase;
+  std::optional<std::string> erase;  // a label may be empty
   std::optional<std::string> new_pin_source;
 };
 
@@ -57,16 +57,16 @@ Target find_target(const pkcs11::Module& module, const Options& options, const C
 
 void check_erase(const Target& target, const Options& options) {
   const bool initialised = target.info.has(CKF_TOKEN_INITIALIZED);
-  if (!initialised && options.erase.empty()) return;
-  if (initialised && target.info.label == options.erase) return;
+  if (!initialised && !options.erase) return;
+  if (initialised && options.erase == target.info.label) return;
   if (!initialised) {
     throw Error(Kind::mismatch, fmt::format("erase the token {}: the slot is not initialised",
-                                            quoted(options.erase)));
+                                            quoted(*options.erase)));
   }
-  throw Error(options.erase.empty() ? Kind::exists : Kind::mismatch,
+  throw Error(options.erase ? Kind::mismatch : Kind::exists,
               fmt::format("initialise slot {}: it holds the token {}{}", target.slot,
                           quoted(target.info.label),
-                          options.erase.empty() ? "" : ", not " + quoted(options.erase)))
+                          options.erase ? ", not " + quoted(*options.erase) : ""))
       .hint("to wipe it with all its keys, add --erase and its present label");
 }
 
@@ -108,7 +108,7 @@ Pins read_pins(const Options& options, Context& context) {
     user.role = PinRole::new_user;
   }
   // A new token's PINs are new: at a prompt they are asked for twice.
-  Secret so = read(so_source, options.erase.empty() ? PinRole::new_so : PinRole::so, context);
+  Secret so = read(so_source, options.erase ? PinRole::so : PinRole::new_so, context);
   Secret pin = read(tokens::choose_pin_source(user), PinRole::new_user, context);
   return {std::move(so_source), std::move(so), std::move(pin)};
 }
@@ -206,16 +206,16 @@ Outcome run(const Options& options, Context& context) {
   const Target target = find_target(*module, options, context);
   check_erase(target, options);
   check_not_spoilt(target);
-  if (!options.erase.empty()) check_so_pin(target, way, pins);
+  if (options.erase) check_so_pin(target, way, pins);
   std::vector<Change> changes;
-  if (!options.erase.empty()) {
+  if (options.erase) {
     changes.push_back(
         {Change::Kind::destroy, tokens::token_uri(target.info) + " with all its objects"});
   }
   changes.push_back({Change::Kind::create,
                      fmt::format("token {} in slot {}", quoted(options.label), target.slot)});
   if (context.options.plan) return planned(changes);
-  if (!options.erase.empty()) confirm(context, changes);
+  if (options.erase) confirm(context, changes);
   const Json facts{{"label", options.label}, {"slot", target.slot}};
   const pkcs11::TokenInfo made = undertake(context, target.info, facts, [&](Undertaking&) {
     return initialise(module, target, options, *pins, way);
