@@ -63,12 +63,14 @@ std::string report_of(const std::function<std::string()>& work) {
     report = {{"kind", static_cast<int>(error.kind())},
               {"message", error.what()},
               {"hint", error.hint()},
-              {"ckr", error.ckr()}};
+              {"ckr", error.ckr()},
+              {"candidates", error.candidates()}};
   } catch (const std::exception& error) {
     report = {{"kind", static_cast<int>(Kind::internal)},
               {"message", error.what()},
               {"hint", ""},
-              {"ckr", ""}};
+              {"ckr", ""},
+              {"candidates", json::array()}};
   }
   return report.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -118,7 +120,8 @@ std::string result_in(const std::string& text, const std::string& doing, const L
   if (report.contains("result")) return report["result"].get<std::string>();
   throw Error(static_cast<Kind>(report["kind"].get<int>()), report["message"].get<std::string>())
       .hint(report["hint"].get<std::string>())
-      .ckr(report["ckr"].get<std::string>());
+      .ckr(report["ckr"].get<std::string>())
+      .candidates(report["candidates"].get<std::vector<std::string>>());
 }
 
 }  // namespace

@@ -34,13 +34,17 @@ TEST(ChildProcess, WorksInAProcessOfItsOwn) {
 TEST(ChildProcess, ThrowsTheErrorOfTheWorkAsItWas) {
   const Error error = error_of([] {
     run_in_child("work", seconds(10), []() -> std::string {
-      throw Error(Kind::pin_locked, "log in: locked").hint("unblock it").ckr("CKR_PIN_LOCKED");
+      throw Error(Kind::pin_locked, "log in: locked")
+          .hint("unblock it")
+          .ckr("CKR_PIN_LOCKED")
+          .candidates({"pkcs11:token=one", "pkcs11:token=two"});
     });
   });
   EXPECT_EQ(error.kind(), Kind::pin_locked);
   EXPECT_STREQ(error.what(), "log in: locked");
   EXPECT_EQ(error.hint(), "unblock it");
   EXPECT_EQ(error.ckr(), "CKR_PIN_LOCKED");
+  EXPECT_EQ(error.candidates(), (std::vector<std::string>{"pkcs11:token=one", "pkcs11:token=two"}));
 }
 
 TEST(ChildProcess, ReportsAnyOtherExceptionAsInternal) {
