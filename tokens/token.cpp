@@ -105,6 +105,12 @@ std::string unblocking(const TokenInfo& token, Login login) {
   return "the security officer can set a new one with: " + unblock_command(token);
 }
 
+// Where the PIN came from: the file, whichever option named it, or who named the source.
+std::string origin_of(const PinSource& source) {
+  return source.kind == PinSource::Kind::file ? "the file " + quoted(source.argument)
+                                              : source.origin;
+}
+
 // What a wrong PIN did to the token, from its flags. That it does not tell them does not hide that
 // the PIN is wrong.
 std::string what_a_wrong_pin_did(const OpenToken& token, Login login, const PinSource& source) {
@@ -113,8 +119,8 @@ std::string what_a_wrong_pin_did(const OpenToken& token, Login login, const PinS
   try {
     now = token.module->token_info(token.slot);
   } catch (const Error& error) {
-    return fmt::format("the PIN came from {}; what is left of it is not known: {}", source.origin,
-                       error.what());
+    return fmt::format("the PIN came from {}; what is left of it is not known: {}",
+                       origin_of(source), error.what());
   }
   if (now.has(so ? CKF_SO_PIN_LOCKED : CKF_USER_PIN_LOCKED)) {
     return "that was the last try, the PIN is locked now: " + unblocking(now, login);
@@ -122,7 +128,8 @@ std::string what_a_wrong_pin_did(const OpenToken& token, Login login, const PinS
   if (now.has(so ? CKF_SO_PIN_FINAL_TRY : CKF_USER_PIN_FINAL_TRY)) {
     return "one try is left before the PIN locks";
   }
-  return "the PIN came from " + source.origin + "; see the token's state with: hsmith token info";
+  return "the PIN came from " + origin_of(source) +
+         "; see the token's state with: hsmith token info";
 }
 
 // A lock for each module and, as SoftHSM's tokens depend on it, each of its configurations, however

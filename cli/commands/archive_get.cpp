@@ -159,7 +159,9 @@ Outcome run(const Options& options, Context& context) {
   if (found.empty()) found.push_back(find_one_key(archive, options.search));
   RunFiles files(context);
   const std::vector<std::string> outputs = outputs_of(options, found);
-  for (const std::string& file : outputs) check_output(file, files.replace(file));
+  const bool makes_folder = options.all && !std::filesystem::exists(options.out_dir);
+  if (!makes_folder)
+    for (const std::string& file : outputs) check_output(file, files.replace(file));
   const recovery::Trust trust = trust_of(context, archive);
   const auto compromised = check_revocation(options, context, archive, trust, found);
   warn_of_missing_agents(context, archive, found);
@@ -175,6 +177,7 @@ Outcome run(const Options& options, Context& context) {
     plan.failures = std::move(outcome.failures);
     return plan;
   }
+  if (makes_folder) make_private_folder(options.out_dir);
   for (std::size_t i = 0; i < found.size(); ++i) {
     const bool compromised_one = compromised.contains(found[i].row.id);
     export_key(options, context, archive, found[i], compromised_one, signer, outputs[i], files);
@@ -195,7 +198,8 @@ void add_archive_get(Arguments& command, Context& context) {
   add_archive_option(command, options->archive);
   add_search_options(command, options->search);
   command.add_option("-o,--output", options->output, "File to write (.rec)");
-  command.add_option("--out-dir", options->out_dir, "With --all: folder for one blob each");
+  command.add_option("--out-dir", options->out_dir,
+                     "With --all: folder for one blob each; made where it is not there");
   command.add_flag("--all", options->all, "All keys that match");
   command.add_option("--officer", options->officer, "The officer's key, on its token").required();
   command.add_option("--reason", options->reason, "Why: goes into the audit log");

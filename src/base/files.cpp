@@ -263,7 +263,11 @@ void check_output(const std::string& path, Replace replace) {
       throw Error(Kind::io, fmt::format("replace {}: it is not a regular file", quoted(path)));
     }
   }
-  if (access(folder_of(path).c_str(), W_OK | X_OK) != 0) fail("write", path, errno);
+  const fs::path folder = folder_of(path);
+  if (access(folder.c_str(), W_OK | X_OK) == 0) return;
+  if (errno != ENOENT) fail("write", path, errno);
+  throw Error(Kind::io, fmt::format("write {}: {}", quoted(path), std::strerror(ENOENT)))
+      .hint("make its folder first: mkdir -p " + shell_word(folder.string()));
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 #include <string>
@@ -48,6 +49,17 @@ TEST(ErrorsPage, ListsExactlyTheKindsWithTheirExitStatuses) {
     known.push_back(fmt::format("{} {}", kind.name, kind.exit_status));
   }
   EXPECT_THAT(listed, testing::ElementsAreArray(known));
+}
+
+TEST(Envelope, KnowsExactlyTheKindsOfErrors) {
+  const auto repository = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  std::ifstream file(repository / "docs/schema/envelope.json");
+  const auto schema = nlohmann::json::parse(file);
+  std::vector<std::string> known;
+  for (const KindInfo& kind : kinds()) known.emplace_back(kind.name);
+  EXPECT_EQ(
+      schema["properties"]["error"]["properties"]["kind"]["enum"].get<std::vector<std::string>>(),
+      known);
 }
 
 TEST(ErrorsPage, GivesEachKindACauseAndARemedy) {
