@@ -9,6 +9,7 @@
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
 #include "src/x509/certificate.h"
+#include "src/x509/name.h"
 #include "src/x509/public_key.h"
 
 namespace hsmith::cli {
@@ -30,11 +31,22 @@ std::string value_for(const std::string& kind, const std::string& text) {
   return lower(text);
 }
 
+// DOMAIN\user, in lower case.
+struct DomainUser {
+  std::string domain;
+  std::string user;
+};
+std::optional<DomainUser> domain_user(const SearchOptions& options) {
+  const std::size_t slash = options.search.find('\\');
+  if ((!options.by.empty() && options.by != "user") || slash == std::string::npos)
+    return std::nullopt;
+  return DomainUser{lower(options.search.substr(0, slash)),
+                    lower(options.search.substr(slash + 1))};
+}
+
 // What a search may mean, as certificates have it.
 std::vector<recovery::Term> terms_for(const SearchOptions& options) {
-  const std::size_t slash = options.search.find('\\');
-  if ((options.by.empty() || options.by == "user") && slash != std::string::npos)
-    return {{"user", lower(options.search.substr(slash + 1))}};
+  if (const auto wanted = domain_user(options)) return {{"user", wanted->user}};
   if (!options.by.empty()) return {{options.by, value_for(options.by, options.search)}};
   std::vector<recovery::Term> terms;
   for (const std::string& kind : kKinds) terms.push_back({kind, value_for(kind, options.search)});
@@ -65,6 +77,48 @@ void check_terms(const SearchOptions& options, const Found& found) {
                           "nothing of it",
                           quoted(options.search), found.row.id))
       .hint("look at all of it with: hsmith archive verify");
+}
+
+bool is_address_of(const DomainUser& wanted, const std::string& address) {
+  const std::string text = lower(address);
+  const std::size_t at = text.rfind('@');
+  if (at == std::string::npos || text.substr(0, at) != wanted.user) return false;
+  const std::string suffix = text.substr(at + 1);
+  return wanted.domain == suffix || wanted.domain == suffix.substr(0, suffix.find('.'));
+}
+
+// Whether a certificate says that its user is of the domain: a UPN does, whose suffix or the
+// suffix's first label it is; where it has no UPN, an e-mail address. Users\user is the user in the
+// default container of Active Directory, of whatever domain.
+bool is_of_domain(X509* certificate, const DomainUser& wanted) {
+  if (wanted.domain == "users") return true;
+  const auto facts = x509::certificate_facts(certificate);
+  const auto& names = facts.extensions.names;
+  const auto is_upn = [](const auto& name) { return name.kind == x509::AltNameKind::upn; };
+  const bool by_upn = std::any_of(names.begin(), names.end(), is_upn);
+  const auto kind = by_upn ? x509::AltNameKind::upn : x509::AltNameKind::email;
+  const bool said = std::any_of(names.begin(), names.end(), [&](const auto& name) {
+    return name.kind == kind && is_address_of(wanted, name.value);
+  });
+  if (said || by_upn) return said;
+  const auto parts = x509::name_parts(X509_get_subject_name(certificate));
+  return std::any_of(parts.begin(), parts.end(), [&](const auto& part) {
+    return part.type == "emailAddress" && is_address_of(wanted, part.value);
+  });
+}
+
+// Takes those away that are not of the domain, where the search names one. Gives what they are.
+std::vector<std::string> take_other_domains_away(std::vector<Found>& found,
+                                                 const SearchOptions& options) {
+  std::vector<std::string> others;
+  const auto wanted = domain_user(options);
+  if (!wanted) return others;
+  std::erase_if(found, [&](const Found& one) {
+    if (is_of_domain(one.certificate.get(), *wanted)) return false;
+    others.push_back(found_line(one));
+    return true;
+  });
+  return others;
 }
 
 // A key that a search led to, held against its seal and its certificate.
@@ -136,8 +190,15 @@ std::vector<Found> search_archive(recovery::Archive& archive, const SearchOption
       damaged.push_back(error);
     }
   }
+  std::vector<std::string> others = take_other_domains_away(found, options);
   if (found.empty() && !damaged.empty()) throw damaged.front();
-  return found;
+  if (!found.empty() || others.empty()) return found;
+  throw Error(Kind::not_found,
+              fmt::format("find the key of {}: no certificate of this user says that it is of this "
+                          "domain",
+                          quoted(options.search)))
+      .hint("name one of these by its UPN, its serial number or its thumbprint")
+      .candidates(std::move(others));
 }
 
 Found find_one_key(recovery::Archive& archive, const SearchOptions& options) {

@@ -23,9 +23,10 @@ struct Found {
 };
 
 // All that match, by ascending number: a name in any case, hex with or without spaces and colons,
-// DOMAIN\user. Throws refused above 100,000: never some of them. A row that was edited keeps no
-// other from being found; what is wrong with it goes into `damaged`, and is thrown where it is all
-// that matches.
+// DOMAIN\user. Throws refused above 100,000: never some of them; not_found with those who have the
+// user's name, and whose certificates do not say that they are of the domain. A row that was edited
+// keeps no other from being found; what is wrong with it goes into `damaged`, and is thrown where
+// it is all that matches.
 std::vector<Found> search_archive(recovery::Archive& archive, const SearchOptions& options,
                                   std::vector<Error>& damaged);
 
