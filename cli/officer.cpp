@@ -84,8 +84,30 @@ void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* s
       .hint("name another key's certificate with: hsmith archive officer add CERT");
 }
 
+namespace {
+
+// A subject as it is printed, but for the commas and plus signs inside values, which are \2C and
+// \2B (RFC 4514, 2.4): what a person's name says of itself must not read as another field.
+std::string with_plain_separators(const std::string& subject) {
+  std::string text;
+  for (std::size_t i = 0; i < subject.size(); ++i) {
+    text += subject[i];
+    if (subject[i] != '\\' || ++i == subject.size()) continue;
+    if (subject[i] == ',') {
+      text += "2C";
+    } else if (subject[i] == '+') {
+      text += "2B";
+    } else {
+      text += subject[i];
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
 bool may_export(const recovery::Officer& officer, X509* user) {
-  const std::string subject = x509::certificate_facts(user).subject;
+  const std::string subject = with_plain_separators(x509::certificate_facts(user).subject);
   return fnmatch(officer.subjects.c_str(), subject.c_str(), FNM_CASEFOLD) == 0;
 }
 

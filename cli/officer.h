@@ -38,6 +38,8 @@ void refuse_revoked(const std::string& doing, X509* officer, const recovery::Tru
 void refuse_no_signer(const std::string& doing, X509* officer);
 // Throws refused where the officer has the seal key, and the settings separate the roles.
 void refuse_two_roles(const recovery::Settings& settings, X509* officer, X509* seal);
+// Whether the officer's pattern fits the user's subject as it is printed; a comma and a plus sign
+// inside a value count as \2C and \2B.
 bool may_export(const recovery::Officer& officer, X509* user);
 
 // At an agent's place: --officer-cert, and what the configuration has.
