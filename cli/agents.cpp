@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
+#include "src/recovery/checked_keys.h"
 #include "src/x509/certificate.h"
 
 namespace hsmith::cli {
@@ -35,6 +36,20 @@ std::vector<Bytes> agents_of(const recovery::Archive& archive) {
   std::vector<Bytes> agents;
   for (const auto& agent : archive.settings.agents) agents.push_back(agent.certificate);
   return agents;
+}
+
+std::set<Bytes> agents_ever(recovery::Archive& archive, std::vector<std::string>& problems) {
+  const std::vector<Bytes> now = agents_of(archive);
+  std::set<Bytes> all(now.begin(), now.end());
+  try {
+    problems = recovery::each_checked_key(archive, [&](const recovery::KeyRow& key) {
+      all.insert(key.agents.begin(), key.agents.end());
+    });
+  } catch (const Error& error) {  // one that cannot be read
+    if (error.kind() != Kind::malformed) throw;
+    problems.emplace_back(error.what());
+  }
+  return all;
 }
 
 std::optional<std::string> thumbprint_start(const std::string& text) {

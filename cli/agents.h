@@ -1,6 +1,7 @@
 // Agents of an archive as commands name and show them.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,10 @@ Bytes find_agent(recovery::Archive& archive, const std::vector<Bytes>& agents,
 bool is_named(const recovery::AgentCertificate& agent, const std::string& id);
 // Those of its settings.
 std::vector<Bytes> agents_of(const recovery::Archive& archive);
+
+// Those of its settings, and those that any key is encrypted to: who was removed still opens these.
+// Which agents a row that was edited had nobody knows: why it is none goes into `problems`.
+std::set<Bytes> agents_ever(recovery::Archive& archive, std::vector<std::string>& problems);
 
 // The start of a thumbprint as people copy it, with spaces and colons or without: 8 hex digits or
 // more, in lower case. nullopt for anything else.

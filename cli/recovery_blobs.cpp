@@ -1,5 +1,6 @@
 #include "cli/recovery_blobs.h"
 
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 #include <fmt/format.h>
@@ -82,16 +83,16 @@ std::vector<AgentMatch> matches_of(const BlobFile& input, const cms::Recipient& 
   std::vector<AgentMatch> matches;
   bool is_there = false;
   for (X509* known : recovery::certificates_of(input.blob, recipient)) {
-    matches.push_back({&input, &recipient, key_of(inventory, known), ossl::share(known)});
+    matches.push_back({&input, {&recipient}, key_of(inventory, known), ossl::share(known)});
     is_there |= matches.back().key != nullptr;
   }
   if (!is_there) {
     for (auto& certificate : certificates_on_token(recipient, inventory)) {
       const tokens::Key* key = key_of(inventory, certificate.get());
-      matches.push_back({&input, &recipient, key, std::move(certificate)});
+      matches.push_back({&input, {&recipient}, key, std::move(certificate)});
     }
   }
-  if (matches.empty()) matches.push_back({&input, &recipient, nullptr, nullptr});
+  if (matches.empty()) matches.push_back({&input, {&recipient}, nullptr, nullptr});
   return matches;
 }
 
@@ -101,18 +102,31 @@ void choose(std::vector<AgentMatch>& agents, const RecipientChoice& choice, cons
   const auto& recipients = input.blob.envelope.data.recipients;
   std::erase_if(agents, [&](const AgentMatch& agent) {
     if (choice.number != 0)
-      return choice.number > recipients.size() || agent.recipient != &recipients[choice.number - 1];
+      return choice.number > recipients.size() ||
+             agent.recipients.front() != &recipients[choice.number - 1];
     return agent.certificate == nullptr ||
            !has_thumbprint(agent.certificate.get(), choice.thumbprint);
   });
   std::set<const cms::Recipient*> chosen;
-  for (const AgentMatch& agent : agents) chosen.insert(agent.recipient);
+  for (const AgentMatch& agent : agents) chosen.insert(agent.recipients.front());
   if (chosen.size() == 1) return;
   throw Error(chosen.empty() ? Kind::not_found : Kind::ambiguous,
               fmt::format("recover from {}: {} of its agents are the one that --recipient names",
                           quoted(input.file), chosen.size()))
       .hint("they have numbers: hsmith recover --show " + shell_word(input.file))
       .candidates(agent_names(input.blob));
+}
+
+// The first, with the recipients of all that have its key.
+AgentMatch with_all_recipients(std::vector<AgentMatch> agents) {
+  AgentMatch agent = std::move(agents.front());
+  for (std::size_t i = 1; i < agents.size(); ++i) {
+    const cms::Recipient* recipient = agents[i].recipients.front();
+    const auto known = std::find(agent.recipients.begin(), agent.recipients.end(), recipient);
+    if (agents[i].key == agent.key && known == agent.recipients.end())
+      agent.recipients.push_back(recipient);
+  }
+  return agent;
 }
 
 }  // namespace
@@ -183,9 +197,8 @@ AgentMatch match_agent(const BlobFile& input, const RecipientChoice& choice,
       chosen.push_back(std::move(match));
   }
   choose(chosen, choice, input);
-  for (AgentMatch& agent : chosen) {
-    if (agent.key != nullptr) return std::move(agent);
-  }
+  std::erase_if(chosen, [](const AgentMatch& agent) { return agent.key == nullptr; });
+  if (!chosen.empty()) return with_all_recipients(std::move(chosen));
   throw Error(Kind::not_found, fmt::format("recover from {}: no key on the token {} can open it",
                                            quoted(input.file), quoted(token.info.label)))
       .hint("the agents that can: hsmith recover --show " + shell_word(input.file))
@@ -232,6 +245,19 @@ void announce(std::span<const AgentMatch> agents, const tokens::OpenToken& token
   }
 }
 
+// By the recipient that the agent is: what comes out proves itself.
+ossl::PKey open_blob(const AgentMatch& agent, ossl::RemoteKey& key) {
+  const BlobFile& input = *agent.input;
+  for (const cms::Recipient* recipient : agent.recipients) {
+    try {
+      return recovery::open_blob(input.blob, *recipient, key, input.file);
+    } catch (const Error& error) {
+      if (error.kind() != Kind::mismatch || recipient == agent.recipients.back()) throw;
+    }
+  }
+  throw Error(Kind::internal, "open a blob: it has no recipient");
+}
+
 }  // namespace
 
 OpenedBlobs open_blobs(std::span<const AgentMatch> agents, const tokens::OpenToken& token,
@@ -243,9 +269,7 @@ OpenedBlobs open_blobs(std::span<const AgentMatch> agents, const tokens::OpenTok
   for (const AgentMatch& agent : agents) {
     or_failed(failures, [&] {
       const auto key = tokens::remote_key(token, *agent.key);
-      const BlobFile& input = *agent.input;
-      opened.keys.push_back(
-          {&input, recovery::open_blob(input.blob, *agent.recipient, *key, input.file)});
+      opened.keys.push_back({agent.input, open_blob(agent, *key)});
       done.push_back(&agent);
     });
   }

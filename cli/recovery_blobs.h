@@ -44,7 +44,9 @@ RecipientChoice parse_recipient(const std::string& text);
 // certificate that came with the blob or is on the token, so by modulus in the end.
 struct AgentMatch {
   const BlobFile* input = nullptr;
-  const cms::Recipient* recipient = nullptr;
+  // One; several where agents have one issuer and serial number, which is all that tells them
+  // apart.
+  std::vector<const cms::Recipient*> recipients;
   const tokens::Key* key = nullptr;
   ossl::Certificate certificate;
 };

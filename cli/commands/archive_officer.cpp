@@ -3,6 +3,7 @@
 #include <ctime>
 #include <fmt/format.h>
 
+#include "cli/agents.h"
 #include "cli/archive_access.h"
 #include "cli/commands.h"
 #include "cli/officer.h"
@@ -33,16 +34,24 @@ std::vector<recovery::Officer>::iterator find(recovery::Settings& settings, cons
                       [&](const auto& officer) { return equal(officer.certificate, sha256); });
 }
 
-// Who retrieves does not decrypt.
+// Who retrieves does not decrypt; who was removed from the agents still decrypts what is there.
 void refuse_agent(recovery::Archive& archive, X509* certificate) {
-  for (const auto& agent : archive.settings.agents) {
-    const auto its = recovery::checked_certificate(archive, agent.certificate);
+  const std::string subject = x509::certificate_facts(certificate).subject;
+  std::vector<std::string> problems;
+  for (const Bytes& agent : agents_ever(archive, problems)) {
+    const auto its = recovery::checked_certificate(archive, agent);
     if (!ossl::same_public_key(x509::public_key_of(certificate), x509::public_key_of(its.get())))
       continue;
-    throw Error(Kind::refused, fmt::format("add the officer {}: the key is an agent's, and nobody "
-                                           "may be both (CERTSRV_E_ROLECONFLICT 0x80094008)",
-                                           x509::certificate_facts(certificate).subject));
+    throw Error(Kind::refused,
+                fmt::format("add the officer {}: the key is an agent's, who opens keys of this "
+                            "archive, and nobody may be both (CERTSRV_E_ROLECONFLICT 0x80094008)",
+                            subject));
   }
+  if (problems.empty()) return;
+  throw Error(Kind::mismatch,
+              fmt::format("add the officer {}: who the agents of every key are is not known: {}",
+                          subject, problems.front()))
+      .hint("look at all of it with: hsmith archive verify");
 }
 
 Outcome add(const Options& options, Context& context) {

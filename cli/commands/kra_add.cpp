@@ -108,6 +108,24 @@ std::optional<recovery::Agent> renewed_agent(recovery::Archive& archive, X509* c
   return std::nullopt;
 }
 
+// Blobs name their agents by issuer and serial number: of two with one such name, each would be
+// given what is encrypted to the other.
+void refuse_name_of_another(recovery::Archive& archive, X509* certificate, ByteView sha256) {
+  std::vector<std::string> problems;
+  for (const Bytes& agent : agents_ever(archive, problems)) {
+    const auto its = recovery::agent_certificate(archive, agent);
+    if (equal(agent, sha256) || !its.certificate ||
+        X509_issuer_and_serial_cmp(certificate, its.certificate.get()) != 0) {
+      continue;
+    }
+    throw Error(Kind::exists,
+                fmt::format("add the agent {}: the agent {} has the same issuer and serial number, "
+                            "and archived keys name their agents by these",
+                            x509::certificate_facts(certificate).subject, agent_text(its)))
+        .hint("have the certificate issued again, with a serial number of its own");
+  }
+}
+
 // What the card does: tried out, or known from before its certificate was renewed.
 std::vector<std::string> abilities_of(const Options& options, Context& context, X509* certificate,
                                       const std::optional<recovery::Agent>& renewed) {
@@ -145,6 +163,7 @@ Outcome run(const Options& options, Context& context) {
       recovery::agent_state(certificate.get(), trust_of(context, archive), std::time(nullptr));
   refuse_unusable(state, certificate.get());
   refuse_key_of(archive, certificate.get());
+  refuse_name_of_another(archive, certificate.get(), sha256);
   const auto renewed = renewed_agent(archive, certificate.get());
   const recovery::Agent agent{sha256, abilities_of(options, context, certificate.get(), renewed)};
   recovery::ArchiveChange change;

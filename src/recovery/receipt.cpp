@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "src/base/error.h"
 #include "src/base/json.h"
@@ -35,6 +36,13 @@ Receipt receipt_of(const Json& json) {
   }
   if (receipt.entries.empty()) throw Error(Kind::malformed, "it names no key");
   return receipt;
+}
+
+Secret challenge_number(const Envelope& challenge, const cms::Recipient& recipient,
+                        ossl::RemoteKey& key) {
+  Secret number = open_envelope(challenge, recipient, key, "the blob's challenge");
+  if (number.size() == kChallenge) return number;
+  throw Error(Kind::mismatch, "open the blob's challenge: what comes out is not its number");
 }
 
 }  // namespace
@@ -74,11 +82,18 @@ ReceiptEntry receipt_entry(const RecoveryBlob& blob) {
 Bytes receipt_mac(const RecoveryBlob& blob, X509* agent, ossl::RemoteKey& key,
                   std::string_view text) {
   if (!blob.challenge) return {};
+  std::optional<Error> failed;
   for (const cms::Recipient& recipient : blob.challenge->data.recipients) {
     if (!cms::names(recipient.name, agent)) continue;
-    return challenge_mac(open_envelope(*blob.challenge, recipient, key, "the blob's challenge"),
-                         text);
+    try {
+      return challenge_mac(challenge_number(*blob.challenge, recipient, key), text);
+    } catch (const Error& error) {
+      // Another agent of the same issuer and serial number may be meant.
+      if (error.kind() != Kind::decryption_failed && error.kind() != Kind::mismatch) throw;
+      failed = error;
+    }
   }
+  if (failed) throw Error(*failed);
   return {};
 }
 
