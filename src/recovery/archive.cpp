@@ -225,17 +225,18 @@ Archived archived_key(Archive& archive, ByteView certificate) {
   return found;
 }
 
-std::map<Bytes, std::int64_t> sealed_numbers(Archive& archive) {
-  std::map<std::int64_t, Bytes> certificates;
+std::map<Bytes, SealedRow> sealed_rows(Archive& archive) {
+  std::map<std::int64_t, SealedKey> newest;
   archive.store->each_seal([&](const SealRow& row) {
     Seal seal = checked_seal(archive, row);
     for (auto& [id, sealed] : seal.keys) {
-      if (!sealed.certificate.empty()) certificates[id] = std::move(sealed.certificate);
+      if (!sealed.certificate.empty()) newest[id] = std::move(sealed);
     }
   });
-  std::map<Bytes, std::int64_t> numbers;
-  for (auto& [id, certificate] : certificates) numbers[std::move(certificate)] = id;
-  return numbers;
+  std::map<Bytes, SealedRow> rows;
+  for (auto& [id, sealed] : newest)
+    rows[std::move(sealed.certificate)] = {id, std::move(sealed.fingerprint)};
+  return rows;
 }
 
 Bytes checked_object(Archive& archive, ByteView sha256) {

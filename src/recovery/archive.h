@@ -92,9 +92,14 @@ struct Archived {
 // By the SHA-256 of the certificate. What a search term says is not believed: rows of other
 // certificates that it leads to are passed over.
 Archived archived_key(Archive& archive, ByteView certificate);
-// The numbers under which keys were sealed, by the SHA-256 of their certificates, from all seals.
-// One that a later seal gives to another key is that key's.
-std::map<Bytes, std::int64_t> sealed_numbers(Archive& archive);
+// A key's row as it was sealed last.
+struct SealedRow {
+  std::int64_t id = 0;
+  std::string fingerprint;
+};
+// By the SHA-256 of the keys' certificates, from all seals. A number that a later seal gives to
+// another key is that key's.
+std::map<Bytes, SealedRow> sealed_rows(Archive& archive);
 // The object of this hash; throws mismatch when it is missing or another one.
 Bytes checked_object(Archive& archive, ByteView sha256);
 ossl::Certificate checked_certificate(Archive& archive, ByteView sha256);

@@ -11,6 +11,7 @@
 #include "src/recovery/envelope.h"
 #include "src/recovery/private_key.h"
 #include "src/recovery/private_key_blob.h"
+#include "src/recovery/seal.h"
 #include "src/recovery/selection.h"
 #include "src/recovery/valid_agents.h"
 #include "src/x509/certificate.h"
@@ -64,6 +65,33 @@ KeyRow row_of(const Candidate& candidate, const std::vector<UsableAgent>& agents
   row.chain = hashes_of(candidate.chain);
   row.origin = candidate.foreign ? "foreign" : "own";
   return row;
+}
+
+// The row under a number, as it is now; nullopt where it cannot be read.
+std::optional<KeyRow> readable_row(Archive& archive, std::int64_t id) {
+  try {
+    return archive.store->key(id);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::malformed) throw;
+    return std::nullopt;
+  }
+}
+
+// What stands under a damaged key's number may be another key's row, whose number somebody changed,
+// and all that there is of it: nothing destroys an archived key.
+void refuse_to_destroy(Archive& archive, std::int64_t number,
+                       const std::map<Bytes, SealedRow>& sealed) {
+  const auto there = readable_row(archive, number);
+  if (!there) return;
+  const auto its = sealed.find(there->certificate);
+  if (its == sealed.end() || its->second.id == number) return;
+  const auto own = readable_row(archive, its->second.id);
+  if (own && fingerprint(*own) == its->second.fingerprint) return;
+  throw Error(Kind::mismatch,
+              fmt::format("archive a key anew: under its number {} stands the key of another "
+                          "certificate, {}, which is not whole elsewhere and would be lost",
+                          number, hex(there->certificate)))
+      .hint("bring a backup back: hsmith archive restore FILE");
 }
 
 }  // namespace
@@ -165,7 +193,7 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
   const Selection selection = archive.settings.selection;
   const auto change = archive.store->change();
   ArchiveChange what;
-  std::optional<std::map<Bytes, std::int64_t>> numbers;
+  std::optional<std::map<Bytes, SealedRow>> sealed;
   std::set<std::size_t> already;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const Candidate& candidate = keys[i];
@@ -187,9 +215,12 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
       continue;
     }
     what.terms.emplace(row.certificate, terms_of(candidate.certificate.get()));
-    if (!numbers && there.damaged) numbers = sealed_numbers(archive);
-    const bool is_known = numbers && numbers->contains(row.certificate);
-    if (is_known) row.id = numbers->at(row.certificate);
+    if (!sealed && there.damaged) sealed = sealed_rows(archive);
+    const bool is_known = sealed && sealed->contains(row.certificate);
+    if (is_known) {
+      row.id = sealed->at(row.certificate).id;
+      refuse_to_destroy(archive, row.id, *sealed);
+    }
     (is_known ? what.restored : what.keys).push_back(std::move(row));
     for (const auto& link : candidate.chain)
       what.objects.push_back(x509::certificate_der(link.get()));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "src/base/error.h"
 #include "src/base/json.h"
@@ -100,6 +101,7 @@ Seal read_seal(const Json& json) {
   seal.new_keys = seal.keys.size();
   seal.last_key = json.value("last_key", std::int64_t{0});
   read_keys(json.at("rewrapped"), false, seal.keys);
+  if (json.contains("objects")) seal.objects = hashes_of(json.at("objects"));
   return seal;
 }
 
@@ -168,6 +170,9 @@ SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::Rem
   add_keys(json["keys"], change.keys);
   add_keys(json["rewrapped"], change.rewrapped);
   add_keys(json["rewrapped"], change.restored);
+  std::set<Bytes> objects;
+  for (const Bytes& object : change.objects) objects.insert(sha256_of(object));
+  json["objects"] = hashes_json({objects.begin(), objects.end()});
   const std::string content = json.dump();
   EVP_PKEY* pinned = x509::public_key_of(archive.seal_certificate.get());
   const ossl::Scheme scheme = ossl::choose_scheme(pinned, "", "");

@@ -23,7 +23,8 @@ struct Seal {
   std::optional<Settings> settings;
   std::map<std::int64_t, SealedKey> keys;  // new and rewrapped rows, by their numbers
   std::size_t new_keys = 0;
-  std::int64_t last_key = 0;  // the highest number that a key ever got; 0 in the first archives
+  std::vector<Bytes> objects;  // certificates and CRLs that came; the first archives do not say it
+  std::int64_t last_key = 0;   // the highest number that a key ever got; 0 in the first archives
 };
 
 // SHA-256 over all of a row but the seal's number, hex.

@@ -28,6 +28,12 @@ constexpr Schema kSchema{
     "archived_key, PRIMARY KEY (value, kind, key)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX term_key ON term (key);"};
 
+// A blob that is too long is not read: one longer than SQLite's own limit would end the statement.
+#define KEY_COLUMNS                                                                        \
+  "id, seal, certificate, CASE WHEN length(blob) <= 65536 THEN blob ELSE zeroblob(65537) " \
+  "END, origin, time, chain"
+static_assert(kMostBlob == 65536);
+
 // Statements are parsed once a store. Each is reset after its use: one that is not keeps the
 // database as it was at its first row.
 class Statements {
@@ -175,8 +181,7 @@ class SqliteStore : public Store {
     return query->blob(0, kMostSeal);
   }
   std::optional<KeyRow> key(std::int64_t id) override {
-    auto query = statements_.use(
-        "SELECT id, seal, certificate, blob, origin, time, chain FROM archived_key WHERE id = ?");
+    auto query = statements_.use("SELECT " KEY_COLUMNS " FROM archived_key WHERE id = ?");
     query->bind(1, id);
     if (!query->step()) return std::nullopt;
     return key_of(*query);
@@ -212,8 +217,7 @@ class SqliteStore : public Store {
     while (query->step()) take(seal_of(*query));
   }
   void each_key(const std::function<void(const KeyRow&)>& take) override {
-    auto query = statements_.use(
-        "SELECT id, seal, certificate, blob, origin, time, chain FROM archived_key ORDER BY id");
+    auto query = statements_.use("SELECT " KEY_COLUMNS " FROM archived_key ORDER BY id");
     while (query->step()) take(key_of(*query));
   }
   void each_key_with_terms(const TakeKey& take) override {
