@@ -6,6 +6,7 @@
 #include "cli/backup_input.h"
 #include "cli/commands.h"
 #include "src/base/error.h"
+#include "src/base/sqlite.h"
 #include "src/base/text.h"
 #include "src/recovery/store_copy.h"
 #include "src/recovery/store_sqlite.h"
@@ -21,6 +22,15 @@ struct Options {
 
 void refuse_existing(const recovery::StorePlace& place) {
   const bool is_file = !place.file.empty();
+  const auto beside = is_file ? left_over_beside(place.file) : std::nullopt;
+  if (beside) {
+    throw Error(
+        Kind::exists,
+        fmt::format("restore the archive {}: {} is there, of the archive that was there, and "
+                    "would ruin the restored one",
+                    quoted(place.name()), quoted(beside->string())))
+        .hint("move it away first, and what else has a name that begins with the archive's");
+  }
   if (is_file ? !std::filesystem::exists(place.file) : !recovery::holds_archive(place)) return;
   throw Error(Kind::exists,
               fmt::format("restore the archive {}: it is there", quoted(place.name())))

@@ -53,13 +53,23 @@ Error other_kind(const std::string& path, const Schema& schema, std::string_view
   throw Error(kind, fmt::format("{} {}: {}", doing, quoted(path.string()), std::strerror(errno)));
 }
 
+constexpr const char* kBeside[] = {"-journal", "-wal", "-shm"};
+
 // Fills a file under a name of its own, and gives it its name when it is whole and on the disk: a
 // link never replaces. SQLite would give a new file the umask's permissions.
 template <typename Fill>
 void make_whole(const fs::path& file, std::string_view doing, Fill fill) {
+  if (const auto other = left_over_beside(file)) {
+    throw Error(
+        Kind::exists,
+        fmt::format("{} {}: {} is there, of another database of this name, and would change "
+                    "the new one",
+                    doing, quoted(file.string()), quoted(other->string())))
+        .hint("move it away first");
+  }
   const fs::path unfinished = replacement_of(file);
   unlink(unfinished.c_str());
-  for (const char* end : {"-journal", "-wal", "-shm"}) unlink((unfinished.string() + end).c_str());
+  for (const char* end : kBeside) unlink((unfinished.string() + end).c_str());
   const Descriptor made(open(unfinished.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (made.get() < 0) fail_file(doing, file);
   try {
@@ -218,6 +228,16 @@ Bytes Statement::blob(int column, std::size_t limit) {
   const auto* content = static_cast<const unsigned char*>(sqlite().column_blob(statement_, column));
   if (!size || (content == nullptr && *size != 0)) fail(database_, path_, "use");
   return Bytes(content, content + *size);
+}
+
+std::optional<fs::path> left_over_beside(const fs::path& file) {
+  std::error_code none;
+  if (fs::exists(fs::symlink_status(file, none))) return std::nullopt;
+  for (const char* end : kBeside) {
+    fs::path beside = file.string() + end;
+    if (fs::exists(fs::symlink_status(beside, none))) return beside;
+  }
+  return std::nullopt;
 }
 
 Database::Database(const fs::path& file, const Schema& schema, DatabaseMode mode)

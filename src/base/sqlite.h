@@ -92,7 +92,12 @@ class Database {
   sqlite3* database_ = nullptr;
 };
 
-// Makes a database with the rows that `fill` adds, whole or not at all, 0600. Throws exists, io.
+// A journal of another database that had this name: SQLite would take it for the new one's, and
+// ruin that. nullopt when there is none, or `file` is there itself.
+std::optional<std::filesystem::path> left_over_beside(const std::filesystem::path& file);
+
+// Makes a database with the rows that `fill` adds, whole or not at all, 0600. Throws exists, for
+// what left_over_beside() finds too, io.
 void create_database(const std::filesystem::path& file, const Schema& schema,
                      const std::function<void(Database&)>& fill = {});
 
