@@ -196,13 +196,14 @@ class Files {
   void add(const std::string& file, const recovery::Pfx& pfx) {
     Json keys = Json::array();
     for (const auto& entry : pfx.keys) {
-      const auto its = recovery::certificates_of(pfx, entry.key.get());
-      const auto facts = x509::certificate_facts(const_cast<X509*>(its.front()));
-      keys.push_back({{"subject", json_text(facts.subject)},
-                      {"serial", facts.serial},
-                      {"sha256", facts.sha256}});
-      outcome_.text += fmt::format("{}: the key of {}, serial {}\n", printable(file), facts.subject,
-                                   facts.serial);
+      for (const X509* its : recovery::certificates_of(pfx, entry.key.get())) {
+        const auto facts = x509::certificate_facts(const_cast<X509*>(its));
+        keys.push_back({{"subject", json_text(facts.subject)},
+                        {"serial", facts.serial},
+                        {"sha256", facts.sha256}});
+        outcome_.text += fmt::format("{}: the key of {}, serial {}\n", printable(file),
+                                     facts.subject, facts.serial);
+      }
     }
     outcome_.data["files"].push_back({{"file", json_text(file)}, {"keys", std::move(keys)}});
   }

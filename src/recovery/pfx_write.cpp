@@ -37,13 +37,14 @@ struct Owned {
   ~Owned() { Free(stack); }
 };
 
-// Local key ids: of each key, and of the certificate that goes with it.
+// Local key ids: of each key, and of the certificates that go with it.
 struct LocalIds {
   std::vector<Bytes> keys;
   std::map<const X509*, Bytes> certificates;
 };
 
-// SHA-1 of the certificate, as Windows and OpenSSL have it; of the public key where there is none.
+// SHA-1 of the first certificate, as Windows and OpenSSL have it; of the public key where there is
+// none.
 LocalIds local_ids(const Pfx& pfx) {
   LocalIds ids;
   for (const PfxKey& entry : pfx.keys) {
@@ -52,7 +53,7 @@ LocalIds local_ids(const Pfx& pfx) {
                            ? ossl::key_identifier(entry.key.get())
                            : ossl::digest(ossl::digest_named("sha1"),
                                           x509::certificate_der(const_cast<X509*>(its.front()))));
-    if (!its.empty()) ids.certificates.emplace(its.front(), ids.keys.back());
+    for (const X509* certificate : its) ids.certificates.emplace(certificate, ids.keys.back());
   }
   return ids;
 }
