@@ -11,6 +11,7 @@
 #include "tokens/certificates.h"
 #include "tokens/keys.h"
 #include "tokens/links.h"
+#include "tokens/matching.h"
 #include "tokens/quirks.h"
 
 namespace hsmith::cli {
@@ -20,6 +21,8 @@ using tokens::Key;
 using tokens::OpenToken;
 
 namespace {
+
+constexpr std::size_t kMostCertificates = 1000;
 
 bool has_label(const OpenToken& token, const tokens::TokenCertificate& certificate,
                const std::vector<std::string>& labels) {
@@ -32,24 +35,58 @@ bool is_whole(const OpenToken& token, const tokens::TokenCertificate& certificat
   return certificate.id == id && has_label(token, certificate, labels);
 }
 
+// Throws token_failed where a certificate with the id cannot be read: it may be what was begun, or
+// a good one.
+void refuse_unread(const OpenToken& token, const Inventory& inventory, const Bytes& id) {
+  if (inventory.broken.empty()) return;
+  pkcs11::Template with_id;
+  with_id.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, id);
+  const auto handles = token.session->find(with_id, kMostCertificates);
+  for (const tokens::BrokenObject& broken : inventory.broken) {
+    if (std::find(handles.begin(), handles.end(), broken.handle) == handles.end()) continue;
+    throw Error(Kind::token_failed,
+                fmt::format("object {} is a certificate with its id and cannot be read: {}",
+                            broken.handle, broken.reason))
+        .hint("run it again; when it stays so, remove that object with the module's own tool");
+  }
+}
+
+// The certificate that the key got since the entry was written, or the entry's own where it was
+// replaced since: installed beside it, the entry's would leave none to be found by the name.
+// nullptr: none.
+const tokens::TokenCertificate* later_one(const OpenToken& token, const Inventory& inventory,
+                                          const Key& key, X509* certificate,
+                                          const std::optional<Succession>& succession) {
+  const Bytes der = x509::certificate_der(certificate);
+  for (const tokens::TokenCertificate& there : inventory.certificates) {
+    if (there.der == der) {
+      if (there.label == replaced_label(key.label)) return &there;
+      continue;
+    }
+    const ossl::PKey its_key = tokens::certified_key(there);
+    if (!its_key || !ossl::same_public_key(its_key.get(), x509::public_key_of(certificate)))
+      continue;
+    if (tokens::is_placeholder(token, there)) continue;
+    if (succession && there.der == succession->old_certificate) continue;
+    const bool makes_room =
+        tokens::token_quirks(token.info).has_places() &&
+        renews(certificate, x509::certificate_from_der(there.der, there.uri).get());
+    if (!makes_room) return &there;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void delete_half_made(const OpenToken& token, const Bytes& der, const Bytes& id,
                       const std::vector<std::string>& labels) {
   const Inventory inventory = tokens::take_inventory(token);
+  refuse_unread(token, inventory, id);
   for (const tokens::TokenCertificate& there : inventory.certificates) {
     if (there.der != der || is_whole(token, there, id, labels)) continue;
     const bool half_made = (there.label.empty() || has_label(token, there, labels)) &&
                            (there.id.empty() || there.id == id);
     if (half_made) tokens::destroy(token, there);
-  }
-  for (const tokens::BrokenObject& broken : inventory.broken) {
-    if (broken.object_class != CKO_CERTIFICATE) continue;
-    pkcs11::Template ours;
-    ours.set_number(CKA_CLASS, CKO_CERTIFICATE).set(CKA_ID, id);
-    const auto handles = token.session->find(ours, 20);
-    if (std::find(handles.begin(), handles.end(), broken.handle) != handles.end())
-      token.session->destroy(broken.handle);
   }
 }
 
@@ -63,16 +100,24 @@ Repaired repair_installation(const OpenToken& token, const journal::Entry& entry
   const Bytes id = parse_hex(fact(entry, "id")).value_or(Bytes{});
   delete_half_made(token, *der, id, labels);
   const Inventory inventory = tokens::take_inventory(token);
+  refuse_unread(token, inventory, id);
   const Key& key = tokens::key_of_certificate(token, inventory, certificate.get(),
                                               "the certificate in the journal");
-  // Under either of its labels: it may have the later one already.
+  // Under either of its labels, as it may have the later one already, or under its key's by now.
   bool installed = false;
   std::string others;
   for (const tokens::TokenCertificate& one : inventory.certificates) {
     if (one.der != *der) continue;
-    const bool whole = is_whole(token, one, id, labels);
+    const bool whole = is_whole(token, one, id, labels) || tokens::is_beside(token, one, key);
     installed = installed || whole;
     if (!whole) others += fmt::format("; {}, the same certificate, stays", one.uri);
+  }
+  const auto* later =
+      installed ? nullptr : later_one(token, inventory, key, certificate.get(), succession);
+  if (later != nullptr) {
+    return {true, fmt::format("its certificate is not installed, as {} is there by now; when it is "
+                              "wanted all the same, run hsmith {} again",
+                              later->uri, entry.intent.operation)};
   }
   try {
     if (!installed) tokens::install(token, inventory, key, certificate.get());

@@ -5,6 +5,7 @@
 #include "cli/machine_checks.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/x509/certificate.h"
 
 namespace hsmith::cli {
 
@@ -62,6 +63,31 @@ void Undertaking::close(Json fields) {
   fields["serial"] = json_text(intent_.token_serial);
   fields["facts"] = intent_.facts;
   record(context_, std::move(fields), audit::Flush::yes);
+}
+
+void end_earlier(Context& context, const pkcs11::TokenInfo& token, X509* certificate) {
+  const std::string der = hex(x509::certificate_der(certificate));
+  const auto is_of_it = [&](const journal::Intent& intent) {
+    const bool installs = intent.operation == "request complete" ||
+                          intent.operation == "cert install" || intent.operation == "chain install";
+    return installs && intent.token_serial == token.serial && intent.token_label == token.label &&
+           intent.facts.is_object() && intent.facts.value("certificate", Json()) == der;
+  };
+  try {
+    for (const journal::Entry& entry : journal::unfinished(context.environment.state_folder)) {
+      if (!entry.unreadable.empty() || !is_of_it(entry.intent)) continue;
+      record(context,
+             {{"event", "repair"},
+              {"operation", entry.intent.operation},
+              {"facts", entry.intent.facts}},
+             audit::Flush::yes);
+      journal::end(entry.file);
+    }
+  } catch (const Error& error) {
+    context.warn(fmt::format(
+        "it is there, but what an earlier run had begun may still be in the journal: {}",
+        error.what()));
+  }
 }
 
 void or_done_anyway(const std::string& lack, const std::function<void()>& work) {

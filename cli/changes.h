@@ -39,6 +39,10 @@ class Undertaking {
   std::filesystem::path entry_;
 };
 
+// Strikes out what earlier runs began for this certificate on this token, as it is there now. What
+// cannot be struck out is warned of.
+void end_earlier(Context& context, const pkcs11::TokenInfo& token, X509* certificate);
+
 // Does what comes after a change that cannot be taken back; where that fails the error says that it
 // is done all the same, but for `lack`.
 void or_done_anyway(const std::string& lack, const std::function<void()>& work);

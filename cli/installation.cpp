@@ -259,6 +259,8 @@ Outcome install_certificates(const InstallOptions& options, Context& context) {
   outcome.data["certificates"] = Json::array();
   for (const Job& job : jobs) {
     if (!job.there || job.succession) install_one(token, inventory, job, context);
+    // What cannot be read may be left of it.
+    if (inventory.broken.empty()) end_earlier(context, token.info, job.leaf->certificate.get());
     tokens::while_doing(
         fmt::format("install the certificate of {}: it is done, but its request is still kept",
                     job.key->uri),

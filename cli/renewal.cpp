@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kWaiting = "@2";
 constexpr std::string_view kReplaced = "@1";
+constexpr std::size_t kMostNamesakes = 20;
 
 bool has_public_key(const tokens::Inventory& inventory, const tokens::Key& key, const Bytes& spki) {
   try {
@@ -32,11 +33,25 @@ const tokens::Key* key_with(const tokens::Inventory& inventory, const Bytes& spk
   return nullptr;
 }
 
-// A pair and all that goes with it. A pair that is gone has nothing to be renamed.
+// A pair and all that goes with it. A pair that is gone has nothing to be renamed, and one with
+// neither label has been renamed since.
 void relabel_pair(const tokens::OpenToken& token, const tokens::Inventory& inventory,
-                  const Bytes& spki, const std::string& label) {
-  const tokens::Key* key = key_with(inventory, spki);
-  if (key != nullptr) tokens::rename(token, tokens::objects_of(inventory, *key), label);
+                  const tokens::Key* key, const std::string& from, const std::string& to) {
+  if (key == nullptr || (key->label != from && key->label != to)) return;
+  tokens::rename(token, tokens::objects_of(inventory, *key), to);
+}
+
+// Throws exists when a pair that is neither of the two has this label.
+void refuse_third(const tokens::OpenToken& token, const tokens::Key* old, const tokens::Key* next,
+                  const std::string& label) {
+  pkcs11::Template labelled;
+  labelled.set_number(CKA_CLASS, CKO_PRIVATE_KEY).set_text(CKA_LABEL, label);
+  for (const CK_OBJECT_HANDLE handle : token.session->find(labelled, kMostNamesakes)) {
+    if ((old != nullptr && old->handle == handle) || (next != nullptr && next->handle == handle))
+      continue;
+    throw Error(Kind::exists, fmt::format("another private key is {} by now; give it another name",
+                                          quoted(label)));
+  }
 }
 
 // The pair in service under the name, with another key than the new one.
@@ -67,13 +82,12 @@ bool is_half_succeeded(const tokens::Inventory& inventory, const tokens::Key* in
          std::any_of(objects.certificates.begin(), objects.certificates.end(), is_renamed);
 }
 
-// The same subject, and a longer life: the successor of a certificate.
+}  // namespace
+
 bool renews(X509* next, X509* present) {
   return x509::same_name(X509_get_subject_name(next), X509_get_subject_name(present)) &&
          x509::certificate_facts(next).not_after > x509::certificate_facts(present).not_after;
 }
-
-}  // namespace
 
 std::string waiting_label(const std::string& name) { return name + std::string(kWaiting); }
 std::string replaced_label(const std::string& name) { return name + std::string(kReplaced); }
@@ -169,8 +183,17 @@ void succeed(const tokens::OpenToken& token, const Succession& succession) {
       }
       return;
     }
-    if (!succession.old_key.empty()) relabel_pair(token, inventory, succession.old_key, replaced);
-    relabel_pair(token, inventory, succession.new_key, succession.name);
+    const std::string waiting = waiting_label(succession.name);
+    const tokens::Key* old =
+        succession.old_key.empty() ? nullptr : key_with(inventory, succession.old_key);
+    const tokens::Key* next = key_with(inventory, succession.new_key);
+    if (next == nullptr) throw Error(Kind::not_found, "the new pair is not to be found");
+    // It was renamed since: it has a successor itself, say.
+    if (next->label != waiting && next->label != succession.name) return;
+    refuse_third(token, old, next, succession.name);
+    if (old != nullptr) refuse_third(token, old, nullptr, replaced);
+    relabel_pair(token, inventory, old, succession.name, replaced);
+    relabel_pair(token, inventory, next, waiting, succession.name);
   } catch (const Error& error) {
     throw error
         .during(fmt::format("{}: the new certificate is installed, but what it replaces has not "

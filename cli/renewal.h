@@ -35,10 +35,14 @@ std::optional<Succession> succession_of(const tokens::OpenToken& token,
 Json succession_facts(const Succession& succession);
 std::optional<Succession> succession_in(const Json& facts);
 
+// The same subject, and a longer life: the successor of a certificate.
+bool renews(X509* next, X509* present);
+
 std::vector<Change> changes_of(const Succession& succession);
 
 // Gives the old and the new ones their labels, the new certificate being installed. What is done
-// already stays: it can be run again.
+// already stays: it can be run again. A pair that was given another name since keeps it, and throws
+// exists where another pair has one of the names by now.
 void succeed(const tokens::OpenToken& token, const Succession& succession);
 
 }  // namespace hsmith::cli

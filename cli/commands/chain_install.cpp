@@ -247,7 +247,11 @@ Outcome run(const std::vector<std::string>& files, Context& context) {
   if (context.options.plan) return planned(changes_of(jobs, token));
   Outcome outcome;
   outcome.data["certificates"] = Json::array();
-  for (const Job& job : jobs) tell(job, carry_out(token, job, context), outcome);
+  for (const Job& job : jobs) {
+    tell(job, carry_out(token, job, context), outcome);
+    // What cannot be read may be left of it.
+    if (inventory.broken.empty()) end_earlier(context, token.info, job.given->certificate.get());
+  }
   return outcome;
 }
 
