@@ -50,8 +50,9 @@ bool is_current(X509_CRL* crl, std::time_t now) {
   return facts.this_update <= now && facts.next_update && *facts.next_update > now;
 }
 
-// Where the archive lost certificates of which one may be the issuer's, a list in its name that
-// says that the key is compromised counts.
+// A list in the issuer's name that says that the key is compromised counts too where the archive
+// lost certificates of which one may be the issuer's, and where nobody that is known here signed
+// the list: who signed it was known where the archive took it.
 Revocation revocation_of(recovery::Archive& archive, const recovery::Trust& trust,
                          const Found& found, std::time_t now) {
   X509* user = found.certificate.get();
@@ -60,19 +61,23 @@ Revocation revocation_of(recovery::Archive& archive, const recovery::Trust& trus
   for (const auto& anchor : trust.anchors)
     issuers.certificates.push_back(ossl::share(anchor.get()));
   for (const auto& link : trust.untrusted) issuers.certificates.push_back(ossl::share(link.get()));
+  const auto any_issuer = [&](const auto& is_it) {
+    return std::any_of(issuers.certificates.begin(), issuers.certificates.end(),
+                       [&](const auto& issuer) { return is_it(issuer.get()); });
+  };
   Revocation revocation;
   for (const auto& crl : trust.crls) {
     const auto revoked = x509::revocation_in(crl.get(), user);
     if (!revoked) continue;
-    const bool is_issuers = std::any_of(
-        issuers.certificates.begin(), issuers.certificates.end(), [&](const auto& issuer) {
-          return X509_check_issued(issuer.get(), user) == X509_V_OK &&
-                 x509::signed_crl(crl.get(), issuer.get());
-        });
+    const auto signed_it = [&](X509* issuer) { return x509::signed_crl(crl.get(), issuer); };
+    const bool is_issuers = any_issuer([&](X509* issuer) {
+      return X509_check_issued(issuer, user) == X509_V_OK && signed_it(issuer);
+    });
     const bool for_good = revoked->find("certificateHold") == std::string::npos;
     const bool is_compromise = revoked->find("Compromise") != std::string::npos;
     revocation.current |= is_issuers && for_good && is_current(crl.get(), now);
-    revocation.compromised |= (is_issuers || lost_some) && is_compromise;
+    const bool is_unknown = lost_some || !any_issuer(signed_it);
+    revocation.compromised |= (is_issuers || is_unknown) && is_compromise;
   }
   return revocation;
 }
