@@ -77,21 +77,36 @@ std::optional<KeyRow> readable_row(Archive& archive, std::int64_t id) {
   }
 }
 
+// Whether the archive can do without this row: its key stands whole under another number. The first
+// archives' seals do not say whose a row is; what has no certificate in the archive is no key's.
+bool is_whole_elsewhere(Archive& archive, const KeyRow& row,
+                        const std::map<Bytes, SealedRow>& sealed) {
+  const auto its = sealed.find(row.certificate);
+  if (its == sealed.end()) {
+    if (!archive.store->object(row.certificate)) return true;
+    const auto whole = archived_key(archive, row.certificate).row;
+    return whole && whole->id != row.id;
+  }
+  const auto own = readable_row(archive, its->second.id);
+  return own && fingerprint(*own) == its->second.fingerprint;
+}
+
 // What stands under a damaged key's number may be another key's row, whose number somebody changed,
 // and all that there is of it: nothing destroys an archived key.
-void refuse_to_destroy(Archive& archive, std::int64_t number,
+void refuse_to_destroy(Archive& archive, const Bytes& certificate, std::int64_t number,
                        const std::map<Bytes, SealedRow>& sealed) {
   const auto there = readable_row(archive, number);
-  if (!there) return;
-  const auto its = sealed.find(there->certificate);
-  if (its == sealed.end() || its->second.id == number) return;
-  const auto own = readable_row(archive, its->second.id);
-  if (own && fingerprint(*own) == its->second.fingerprint) return;
+  if (!there || equal(there->certificate, certificate) ||
+      is_whole_elsewhere(archive, *there, sealed)) {
+    return;
+  }
   throw Error(Kind::mismatch,
               fmt::format("archive a key anew: under its number {} stands the key of another "
                           "certificate, {}, which is not whole elsewhere and would be lost",
                           number, hex(there->certificate)))
-      .hint("bring a backup back: hsmith archive restore FILE");
+      .hint(
+          "archive that key anew first: hsmith archive add FILE --overwrite; where nobody has its "
+          "file, bring a backup back: hsmith archive restore FILE");
 }
 
 }  // namespace
@@ -219,7 +234,7 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
     const bool is_known = sealed && sealed->contains(row.certificate);
     if (is_known) {
       row.id = sealed->at(row.certificate).id;
-      refuse_to_destroy(archive, row.id, *sealed);
+      refuse_to_destroy(archive, row.certificate, row.id, *sealed);
     }
     (is_known ? what.restored : what.keys).push_back(std::move(row));
     for (const auto& link : candidate.chain)
