@@ -28,7 +28,9 @@ std::set<tokens::Use> uses_of_key_usage(const std::vector<std::string>& key_usag
     if (encipherment && algorithm == ossl::KeyAlgorithm::rsa) uses.insert(tokens::Use::decrypt);
     if (usage == "keyAgreement" && algorithm == ossl::KeyAlgorithm::ec)
       uses.insert(tokens::Use::derive);
-    if (usage == "digitalSignature" || usage == "nonRepudiation") uses.insert(tokens::Use::sign);
+    if (usage == "digitalSignature" || usage == "nonRepudiation" || usage == "keyCertSign" ||
+        usage == "cRLSign")
+      uses.insert(tokens::Use::sign);
   }
   return uses;
 }
