@@ -70,7 +70,7 @@ std::string askpass_program(const std::string& pin_file) {
       "  \"Enter PIN for \"*|\"Enter passphrase for PKCS#11:\"*) exec cat -- {} ;;\n"
       "esac\n"
       "exit 1\n",
-      shell_word(pin_file));
+      exact_shell_word(pin_file));
 }
 
 ProgramSetup ssh_setup(const UsedKey& key) {
