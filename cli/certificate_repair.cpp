@@ -67,6 +67,8 @@ const tokens::TokenCertificate* later_one(const OpenToken& token, const Inventor
     if (!its_key || !ossl::same_public_key(its_key.get(), x509::public_key_of(certificate)))
       continue;
     if (tokens::is_placeholder(token, there)) continue;
+    // Replaced before the entry was begun: the entry's own is what the key is to have now.
+    if (there.label == replaced_label(succession ? succession->name : key.label)) continue;
     if (succession && there.der == succession->old_certificate) continue;
     const bool makes_room =
         tokens::token_quirks(token.info).has_places() &&
@@ -154,11 +156,15 @@ Repaired repair_chain(const OpenToken& token, const journal::Entry& entry, Conte
 }
 
 Repaired repair_links(const OpenToken& token, const journal::Entry& entry) {
-  for (const tokens::Links& links :
-       tokens::survey_links(token, tokens::take_inventory(token)).keys) {
+  const Inventory inventory = tokens::take_inventory(token);
+  for (const tokens::Links& links : tokens::survey_links(token, inventory).keys) {
     if (hex(ossl::spki_of(links.public_half.get())) != fact(entry, "public_key")) continue;
     tokens::relink(token, links);
     return {true, fmt::format("what goes with {} is linked", links.key.uri)};
+  }
+  for (const Key& key : inventory.private_keys) {
+    if (hex(key.id) == fact(entry, "id"))
+      return {false, fmt::format("whether {} is the key cannot be tried: run it again", key.uri)};
   }
   return {true, "the key is no longer there"};
 }

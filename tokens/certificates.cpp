@@ -49,9 +49,12 @@ constexpr char kRepair[] =
 bool is_leftover(const OpenToken& token, CK_OBJECT_HANDLE handle, CK_OBJECT_HANDLE made,
                  const std::string& label, const Bytes& der) {
   if (handle == made) return true;
-  const TokenCertificate found = read_certificate(token, handle);
-  return found.der == der &&
-         (found.label == label || found.label.empty() || token_quirks(token.info).fixed_labels);
+  static constexpr CK_ATTRIBUTE_TYPE kEssence[] = {CKA_VALUE, CKA_LABEL};
+  const pkcs11::Attributes is = token.session->get(handle, kEssence);
+  const std::string its_label = is.text(CKA_LABEL);
+  if (is.bytes(CKA_VALUE).empty()) return its_label.empty() || its_label == label;
+  return is.bytes(CKA_VALUE) == der &&
+         (its_label == label || its_label.empty() || token_quirks(token.info).fixed_labels);
 }
 
 // Removes what a failed installation left, of the certificates with its id that were not there

@@ -4,10 +4,12 @@
 #include <cctype>
 #include <fmt/format.h>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "src/base/error.h"
 #include "tokens/certificates.h"
+#include "tokens/matching.h"
 #include "tokens/quirks.h"
 #include "tokens/reading.h"
 #include "tokens/token_key.h"
@@ -54,17 +56,18 @@ bool is_half(const ossl::PKey& a, const ossl::PKey& b) {
   return a && b && ossl::same_public_key(a.get(), b.get());
 }
 
-bool is_proved(const OpenToken& token, const Key& key, EVP_PKEY* half) {
+// nullopt where the token cannot try it.
+std::optional<bool> is_proved(const OpenToken& token, const Key& key, EVP_PKEY* half) {
   try {
     return holds_private_half(token, key, half);
-  } catch (const Error& error) {  // another kind of key
+  } catch (const Error& error) {
     if (error.kind() == Kind::token_removed) throw;
-    return false;
+    return std::nullopt;
   }
 }
 
 // The public half that the private key shows, or that its neighbours by id show and it proves; null
-// when they do not, or show several.
+// when they do not, or show several. Where it cannot be tried, that of neighbours without a doubt.
 ossl::PKey shown_half(const OpenToken& token, const Inventory& inventory, const Key& key) {
   ossl::PKey half;
   try {
@@ -73,7 +76,9 @@ ossl::PKey shown_half(const OpenToken& token, const Inventory& inventory, const 
     if (error.kind() != Kind::not_found && error.kind() != Kind::mismatch) throw;
     return nullptr;
   }
-  return key.public_key || is_proved(token, key, half.get()) ? std::move(half) : nullptr;
+  if (key.public_key) return half;
+  const bool holds = is_proved(token, key, half.get()).value_or(!has_doubtful_half(inventory, key));
+  return holds ? std::move(half) : nullptr;
 }
 
 ossl::PKey proved_half(const OpenToken& token, const Key& key, const std::vector<Shown>& shown,
@@ -84,7 +89,7 @@ ossl::PKey proved_half(const OpenToken& token, const Key& key, const std::vector
       return is_half(links.public_half, one.half);
     });
     if (has_partner || !one.half || ++trials > kMostTrials) continue;
-    if (is_proved(token, key, one.half.get())) return ossl::share(one.half.get());
+    if (is_proved(token, key, one.half.get()) == true) return ossl::share(one.half.get());
   }
   return nullptr;
 }

@@ -242,8 +242,16 @@ bool proves_by_agreement(TokenKey& key) {
 // False when type or curve, as far as the token tells them, are not those of the public key.
 bool may_belong(const Key& key, EVP_PKEY* public_key) {
   if (key.public_key) return ossl::same_public_key(key.public_key.get(), public_key);
-  if (key.curve != nullptr) return ossl::key_type_name(public_key) == key.curve->name;
-  return key.type != CKK_RSA || ossl::algorithm_of(public_key) == KeyAlgorithm::rsa;
+  const std::string type = ossl::key_type_name(public_key);
+  if (key.curve != nullptr) return type == key.curve->name;
+  const KeyAlgorithm algorithm = ossl::algorithm_of(public_key);
+  if (key.type == CKK_RSA) return algorithm == KeyAlgorithm::rsa;
+  if (key.type == CKK_EC_EDWARDS) return algorithm == KeyAlgorithm::ed25519;
+  const auto is_ours = [&](const ossl::KeyType& one) { return one.name == type; };
+  // The curve of one of ours would be known.
+  if (key.type == CKK_EC)
+    return algorithm == KeyAlgorithm::ec && std::ranges::none_of(ossl::key_types(), is_ours);
+  return !key.type;
 }
 
 }  // namespace

@@ -138,5 +138,18 @@ TEST_F(Leftovers, OfAnInstallationAreTheCertificateThatWasSentAndNoOther) {
   EXPECT_EQ(tokens::take_inventory(token).certificates.size(), 2U);
 }
 
+TEST_F(Leftovers, OfAnInstallationThatAreNothingButBegunGo) {
+  inject(
+      "fail-after C_CreateObject 1 CKR_DEVICE_ERROR; hide-attribute CKA_VALUE class certificate");
+  const auto token = open();
+  const tokens::Key key = generate(token, "ec:p256", "web").key;
+  const tokens::Inventory before = tokens::take_inventory(token);
+  const Identity ours = root("CN=web");
+  const Error error =
+      error_of([&] { tokens::install(token, before, key, ours.certificate.get()); });
+  EXPECT_FALSE(error.is_unfinished());
+  EXPECT_EQ(tokens::all_objects(token).size(), 2U);
+}
+
 }  // namespace
 }  // namespace hsmith::tests
