@@ -131,7 +131,8 @@ void check_values(const CLI::App& app, int argc, char** argv) {
     const std::string name = option.substr(0, option.size() - 1);
     if (option.ends_with('=') && wants_value(app, name))
       throw Error(Kind::usage, name + ": its value is empty")
-          .hint("give it a value, or leave it out");
+          .hint(name == "--erase" ? "an empty label is given as: --erase ''"
+                                  : "give it a value, or leave it out");
     if (!wants_value(app, option)) continue;
     if (++i == argc || std::string_view(argv[i]).starts_with("--")) {
       throw Error(Kind::usage, fmt::format("{}: its value is missing", option))
