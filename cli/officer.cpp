@@ -104,11 +104,42 @@ std::string with_plain_separators(const std::string& subject) {
   return text;
 }
 
+// A pattern for subjects as they are printed, as one for what with_plain_separators() gives: a
+// comma or a plus sign behind an odd number of backslashes, each of which fnmatch wants twice, is
+// inside a value.
+std::string pattern_with_plain_separators(const std::string& pattern) {
+  std::string text;
+  std::size_t backslashes = 0;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const bool is_escaped = pattern[i] == '\\' && i + 1 < pattern.size();
+    const char character = is_escaped ? pattern[++i] : pattern[i];
+    const bool is_inside = backslashes % 2 == 1 && (character == ',' || character == '+');
+    if (is_inside) {
+      text += character == ',' ? "2C" : "2B";
+    } else {
+      if (is_escaped) text += '\\';
+      text += character;
+    }
+    backslashes = is_escaped && character == '\\' ? backslashes + 1 : 0;
+  }
+  return text;
+}
+
+bool fits(const std::string& pattern, const std::string& subject) {
+  return fnmatch(pattern.c_str(), subject.c_str(), FNM_CASEFOLD) == 0;
+}
+
 }  // namespace
 
+// A pattern may have the comma inside a value as it is printed, too; those of older settings have.
+// Such a one must then fit what is printed as well.
 bool may_export(const recovery::Officer& officer, X509* user) {
-  const std::string subject = with_plain_separators(x509::certificate_facts(user).subject);
-  return fnmatch(officer.subjects.c_str(), subject.c_str(), FNM_CASEFOLD) == 0;
+  const std::string& pattern = officer.subjects;
+  const std::string printed = x509::certificate_facts(user).subject;
+  const std::string subject = with_plain_separators(printed);
+  if (fits(pattern, subject)) return true;
+  return pattern.find('[') == std::string::npos && fits(pattern, printed) &&
+         fits(pattern_with_plain_separators(pattern), subject);
 }
 
 void add_officer_certificates(Arguments& command, std::vector<std::string>& files) {
