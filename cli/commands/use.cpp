@@ -152,9 +152,28 @@ std::string certificates_pem(const std::string& program, const tokens::Inventory
   return x509::certificates_pem(chain);
 }
 
+// Throws ambiguous when a URI without the empty id or label of the key means other keys too.
+void check_names_one(const tokens::Inventory& inventory, const tokens::Key& key) {
+  std::vector<std::string> named;
+  for (const tokens::Key& one : inventory.private_keys) {
+    if (!key.id.empty() && one.id != key.id) continue;
+    if (!key.label.empty() && one.label != key.label) continue;
+    named.push_back(one.uri);
+  }
+  if (named.size() == 1) return;
+  throw Error(
+      Kind::ambiguous,
+      fmt::format("name {} for a program: {}, and without it the URI means {} keys", key.uri,
+                  key.id.empty() ? "its id is empty" : "its label is empty", named.size()))
+      .hint(fmt::format("give it a label that no other key has: hsmith key rename {} NEW",
+                        shell_word(key.uri)))
+      .candidates(std::move(named));
+}
+
 // The key's URI, with the token's serial number where the label alone does not tell it, and without
 // an empty id or label: not every program knows that this means a key that has none.
-std::string exact_uri(const tokens::OpenToken& token, const tokens::Key& key) {
+std::string exact_uri(const tokens::OpenToken& token, const tokens::Inventory& inventory,
+                      const tokens::Key& key) {
   const auto slots = token.module->slots(CK_TRUE);
   const auto same_label = std::count_if(slots.begin(), slots.end(), [&](CK_SLOT_ID slot) {
     return token.module->token_info(slot).label == token.info.label;
@@ -163,6 +182,7 @@ std::string exact_uri(const tokens::OpenToken& token, const tokens::Key& key) {
   if (same_label > 1) uri.serial = token.info.serial;
   if (key.id.empty()) uri.id.reset();
   if (key.label.empty()) uri.object.reset();
+  if (key.id.empty() || key.label.empty()) check_names_one(inventory, key);
   return tokens::format(uri);
 }
 
@@ -229,7 +249,7 @@ Found find(const Options& options, const Program& program, Context& context) {
   check_usable(program, token, inventory, key, options.test);
   Found found;
   found.public_key = tokens::proved_public_key_of(token, key);
-  found.key.uri = exact_uri(token, key);
+  found.key.uri = exact_uri(token, inventory, key);
   set_paths(options, program, way, found.key);
   found.key.name = file_name_for(key.label.empty() ? hex(key.id) : key.label);
   found.key.listen = options.listen;
