@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "cli/archive_access.h"
 #include "cli/commands.h"
@@ -136,8 +137,8 @@ void note(Run& run, const std::string& file, X509* certificate, const char* resu
   run.items.push_back(std::move(item));
 }
 
-void flush(Run& run) {
-  if (run.batch.empty()) return;
+// In one transaction: all keys of the batch or none.
+void archive_batch(Run& run) {
   Json facts{{"keys", Json::array()}};
   if (run.options.overwrite) facts["overwritten"] = Json::array();
   for (const auto& candidate : run.batch) {
@@ -165,6 +166,37 @@ void flush(Run& run) {
   }
   run.batch.clear();
   run.batch_files.clear();
+}
+
+// Each key of the batch in a transaction of its own. Damage in the archive that stands in the way
+// of one is that one's failure.
+void archive_one_by_one(Run& run) {
+  std::vector<recovery::Candidate> keys = std::exchange(run.batch, {});
+  const std::vector<std::string> files = std::exchange(run.batch_files, {});
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    run.batch.push_back(std::move(keys[i]));
+    run.batch_files.push_back(files[i]);
+    try {
+      archive_batch(run);
+    } catch (const Error& error) {
+      if (error.kind() != Kind::mismatch) throw;
+      ++run.counters.refused;
+      note(run, files[i], run.batch.front().certificate.get(), "refused", error.what());
+      run.failures.push_back(error.during(quoted(files[i])));
+      run.batch.clear();
+      run.batch_files.clear();
+    }
+  }
+}
+
+void flush(Run& run) {
+  if (run.batch.empty()) return;
+  try {
+    archive_batch(run);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::mismatch) throw;
+    archive_one_by_one(run);
+  }
 }
 
 bool is_in_batch(const Run& run, X509* certificate) {
