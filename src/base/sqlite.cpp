@@ -34,6 +34,10 @@ constexpr int kLongestValue = 64 << 20;
   }
   if ((code & 0xff) == SQLITE_NOTADB)
     throw Error(Kind::malformed, fmt::format("{}: it is no database of SQLite", what));
+  if (code == SQLITE_TOOBIG) {
+    throw Error(Kind::malformed,
+                fmt::format("{}: a row has a value longer than {} bytes", what, kLongestValue));
+  }
   // SQLite takes a full disk for no error of the system.
   const int system = code == SQLITE_FULL ? ENOSPC : sqlite().system_errno(database);
   const bool of_the_disk =
@@ -302,12 +306,15 @@ void Database::check_schema(const Schema& schema) {
     throw other_kind(path_, schema, "its tables are not as they were made");
 }
 
-std::string Database::integrity_problem() {
+std::string Database::integrity_problem() try {
   Statement check = prepare("PRAGMA integrity_check(1)");
   const std::string found = check.step() ? check.text(0) : "no answer";
   if (found != "ok") return found;
   Statement references = prepare("PRAGMA foreign_key_check");
   return references.step() ? "a row refers to one that is not there" : "";
+} catch (const Error& error) {
+  if (error.kind() != Kind::malformed) throw;
+  return error.what();
 }
 
 void Database::copy_to(const fs::path& copy) {
