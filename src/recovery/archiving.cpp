@@ -91,6 +91,18 @@ bool is_whole_elsewhere(Archive& archive, const KeyRow& row,
   return own && fingerprint(*own) == its->second.fingerprint;
 }
 
+// False where somebody changed what a key is found by, which no seal covers.
+bool is_found_by(Archive& archive, std::int64_t id, const std::vector<Term>& terms) {
+  try {
+    std::vector<Term> there = archive.store->terms(id);
+    std::sort(there.begin(), there.end());
+    return there == terms;
+  } catch (const Error& error) {
+    if (error.kind() != Kind::malformed) throw;
+    return false;
+  }
+}
+
 // What stands under a damaged key's number may be another key's row, whose number somebody changed,
 // and all that there is of it: nothing destroys an archived key.
 void refuse_to_destroy(Archive& archive, const Bytes& certificate, std::int64_t number,
@@ -223,13 +235,15 @@ std::set<std::size_t> archive_keys(Archive& archive, const std::vector<Candidate
     KeyRow row =
         row_of(candidate, agents, select_agents(selection, agents.size(), per_key, cursor));
     what.objects.push_back(std::move(der));
+    const auto& terms =
+        what.terms.emplace(row.certificate, terms_of(candidate.certificate.get())).first->second;
     if (there.row) {
       there.row->blob = std::move(row.blob);
       there.row->agents = std::move(row.agents);
-      what.rewrapped.push_back(std::move(*there.row));
+      const bool is_sound = is_found_by(archive, there.row->id, terms);
+      (is_sound ? what.rewrapped : what.restored).push_back(std::move(*there.row));
       continue;
     }
-    what.terms.emplace(row.certificate, terms_of(candidate.certificate.get()));
     if (!sealed && there.damaged) sealed = sealed_rows(archive);
     const bool is_known = sealed && sealed->contains(row.certificate);
     if (is_known) {
