@@ -6,6 +6,7 @@
 #include "src/base/text.h"
 #include "src/ossl/algorithms.h"
 #include "src/recovery/checked_keys.h"
+#include "src/recovery/seal.h"
 #include "src/x509/certificate.h"
 
 namespace hsmith::cli {
@@ -42,11 +43,17 @@ std::set<Bytes> agents_ever(recovery::Archive& archive, std::vector<std::string>
   const std::vector<Bytes> now = agents_of(archive);
   std::set<Bytes> all(now.begin(), now.end());
   try {
-    problems = recovery::each_checked_key(archive, [&](const recovery::KeyRow& key) {
+    const auto damaged = recovery::each_checked_key(archive, [&](const recovery::KeyRow& key) {
       all.insert(key.agents.begin(), key.agents.end());
     });
+    if (damaged.empty()) return all;
   } catch (const Error& error) {  // one that cannot be read
     if (error.kind() != Kind::malformed) throw;
+  }
+  try {
+    all.merge(recovery::agents_of_all_seals(archive));
+  } catch (const Error& error) {
+    if (error.kind() != Kind::mismatch && error.kind() != Kind::malformed) throw;
     problems.emplace_back(error.what());
   }
   return all;

@@ -19,7 +19,8 @@ bool is_named(const recovery::AgentCertificate& agent, const std::string& id);
 std::vector<Bytes> agents_of(const recovery::Archive& archive);
 
 // Those of its settings, and those that any key is encrypted to: who was removed still opens these.
-// Which agents a row that was edited had nobody knows: why it is none goes into `problems`.
+// Which agents a row that was edited had nobody knows: where there is one, all that were ever in
+// the settings. Where the seals do not say these either, why not goes into `problems`.
 std::set<Bytes> agents_ever(recovery::Archive& archive, std::vector<std::string>& problems);
 
 // The start of a thumbprint as people copy it, with spaces and colons or without: 8 hex digits or

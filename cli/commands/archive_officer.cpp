@@ -35,13 +35,21 @@ std::vector<recovery::Officer>::iterator find(recovery::Settings& settings, cons
 }
 
 // Who retrieves does not decrypt; who was removed from the agents still decrypts what is there.
+// Agents have RSA keys: whose key is EC is none, whatever the archive lost.
 void refuse_agent(recovery::Archive& archive, X509* certificate) {
+  if (EVP_PKEY_is_a(x509::public_key_of(certificate), "EC") == 1) return;
   const std::string subject = x509::certificate_facts(certificate).subject;
   std::vector<std::string> problems;
   for (const Bytes& agent : agents_ever(archive, problems)) {
-    const auto its = recovery::checked_certificate(archive, agent);
-    if (!ossl::same_public_key(x509::public_key_of(certificate), x509::public_key_of(its.get())))
+    const auto its = recovery::agent_certificate(archive, agent);
+    if (!its.certificate) {
+      problems.push_back(its.problem);
       continue;
+    }
+    if (!ossl::same_public_key(x509::public_key_of(certificate),
+                               x509::public_key_of(its.certificate.get()))) {
+      continue;
+    }
     throw Error(Kind::refused,
                 fmt::format("add the officer {}: the key is an agent's, who opens keys of this "
                             "archive, and nobody may be both (CERTSRV_E_ROLECONFLICT 0x80094008)",
@@ -51,7 +59,9 @@ void refuse_agent(recovery::Archive& archive, X509* certificate) {
   throw Error(Kind::mismatch,
               fmt::format("add the officer {}: who the agents of every key are is not known: {}",
                           subject, problems.front()))
-      .hint("look at all of it with: hsmith archive verify");
+      .hint(
+          "a certificate of an EC key can be added, which is no agent's; look at all of it with: "
+          "hsmith archive verify");
 }
 
 Outcome add(const Options& options, Context& context) {

@@ -157,6 +157,27 @@ Settings settings_at(Archive& archive, std::int64_t number) {
                                           quoted(archive.store->name()), number));
 }
 
+std::set<Bytes> agents_of_all_seals(Archive& archive) {
+  std::set<Bytes> agents;
+  std::int64_t last = 0;
+  std::string previous;
+  const auto doing = [&] {
+    return fmt::format("read the seals of the archive {}", quoted(archive.store->name()));
+  };
+  archive.store->each_seal([&](const SealRow& row) {
+    const Seal seal = checked_seal(archive, row);
+    if (row.number != last + 1 || seal.previous != previous)
+      throw Error(Kind::mismatch, fmt::format("{}: seal {} is missing", doing(), last + 1));
+    if (seal.settings)
+      for (const Agent& agent : seal.settings->agents) agents.insert(agent.certificate);
+    last = row.number;
+    previous = hex(sha256_of(row.content));
+  });
+  if (last < archive.last_seal)
+    throw Error(Kind::mismatch, fmt::format("{}: seal {} is missing", doing(), last + 1));
+  return agents;
+}
+
 SealRow make_seal(const Archive& archive, const ArchiveChange& change, ossl::RemoteKey& seal_key,
                   std::time_t now) {
   const std::int64_t number = archive.last_seal + 1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "src/recovery/archive.h"
@@ -34,6 +35,9 @@ std::string fingerprint(const KeyRow& key);
 Seal checked_seal(const Archive& archive, const SealRow& row);
 // The settings that a seal holds; throws mismatch when it holds none.
 Settings settings_at(Archive& archive, std::int64_t seal);
+// Who was ever an agent, by the settings in all seals. Throws mismatch, malformed where a seal is
+// missing or is not what was signed.
+std::set<Bytes> agents_of_all_seals(Archive& archive);
 
 // The next seal, signed, its signature verified with the pinned certificate. Throws mismatch when
 // the key is another one.
