@@ -160,11 +160,12 @@ void check_names_one(const tokens::Inventory& inventory, const tokens::Key& key)
     if (!key.label.empty() && one.label != key.label) continue;
     named.push_back(one.uri);
   }
-  if (named.size() == 1) return;
+  const std::size_t count = named.size();
+  if (count == 1) return;
   throw Error(
       Kind::ambiguous,
       fmt::format("name {} for a program: {}, and without it the URI means {} keys", key.uri,
-                  key.id.empty() ? "its id is empty" : "its label is empty", named.size()))
+                  key.id.empty() ? "its id is empty" : "its label is empty", count))
       .hint(fmt::format("give it a label that no other key has: hsmith key rename {} NEW",
                         shell_word(key.uri)))
       .candidates(std::move(named));
