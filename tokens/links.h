@@ -41,7 +41,8 @@ struct LinkSurvey {
 
 // Looks at everything. A private key that does not show its public half is tried, by an operation,
 // with what has its id, and then with public keys and certificates that have no partner. Throws
-// token_removed; what else a token fails at in a trial is no match.
+// token_removed; what else a token fails at in a trial is no match, but where what has the key's id
+// leaves no doubt.
 LinkSurvey survey_links(const OpenToken& token, const Inventory& inventory);
 
 // Gives the misfits their label and id and reads them back; a certificate that may not be changed
